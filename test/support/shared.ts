@@ -7,7 +7,9 @@ const folder = fileURLToPath(new URL('../../../shared/', import.meta.url));
 export const hasShared: boolean = existsSync(`${folder}vectors`);
 
 if (!hasShared && process.env['CI'] === 'true') {
-  throw new Error(`Cannot run the tests: there is no reference data at ${folder}. Lay it beside the checkout.`);
+  throw new Error(
+    `Cannot run the tests: there is no reference data at ${folder}. Lay it beside the checkout.`,
+  );
 }
 
 /** Path of a reference file, such as `vectors/accounting.json`. */

@@ -1,0 +1,33 @@
+const entities: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
+
+/** Text as it may stand in an element or a quoted attribute. */
+export function escapeHtml(text: string): string {
+  return text.replace(/[&<>"']/g, sign => entities[sign]!);
+}
+
+/** A table whose first column is words and whose other columns are numbers. */
+export function htmlTable(titles: readonly string[], rows: readonly (readonly string[])[]): string {
+  const head = titles.map(title => `<th scope="col">${escapeHtml(title)}</th>`).join('');
+  const line = ([name = '', ...cells]: readonly string[]): string =>
+    `<tr><th scope="row">${escapeHtml(name)}</th>${cells.map(cell => `<td>${escapeHtml(cell)}</td>`).join('')}</tr>`;
+  return `<div class="wide"><table><thead><tr>${head}</tr></thead><tbody>${rows.map(line).join('')}</tbody></table></div>`;
+}
+
+/** A list whose items are plain text. */
+export function htmlList(items: readonly string[]): string {
+  return `<ul>${items.map(item => `<li>${escapeHtml(item)}</li>`).join('')}</ul>`;
+}
+
+/** Coloured keys of a chart, in the order of its series. */
+export function htmlLegend(names: readonly string[], classes: readonly string[]): string {
+  const keys = names.map(
+    (name, at) => `<span class="key ${classes[at % classes.length]}"></span>${escapeHtml(name)}`,
+  );
+  return `<p class="legend">${keys.map(key => `<span>${key}</span>`).join(' ')}</p>`;
+}

@@ -1,0 +1,171 @@
+import { compareKeys, KeyHasher, keyWords } from './key.ts';
+import type { CapRule } from './rule.ts';
+
+/** Numbers by row; typed arrays keep the inner loops fast. */
+export type NumberColumn = Float64Array | Int32Array | readonly number[];
+
+/** What an order may look at, by row. */
+export interface SelectionColumns {
+  readonly ids: readonly string[];
+  /** For longest and shortest. */
+  readonly lengths?: NumberColumn | undefined;
+  /** For the token cap. */
+  readonly tokens?: NumberColumn | undefined;
+  /** For highest and lowest perplexity. */
+  readonly scores?: NumberColumn | undefined;
+}
+
+/**
+ * Applies one rule to one user after the other, reusing its buffers.
+ *
+ * Records are compared by a number first (`#primary`: score, length, place, or the leading 53 bits of K) and by the
+ * whole of K where that ties, so K is computed only for records that tie.
+ */
+export class Selector {
+  readonly #columns: SelectionColumns;
+  readonly #rule: CapRule;
+  readonly #hasher: KeyHasher;
+  #primary: Float64Array = new Float64Array(0);
+  #keys: Uint32Array = new Uint32Array(0);
+  #hasKey: Uint8Array = new Uint8Array(0);
+  #order: Int32Array = new Int32Array(0);
+  #rows: Int32Array = new Int32Array(0);
+
+  constructor(columns: SelectionColumns, rule: CapRule) {
+    this.#columns = columns;
+    this.#rule = rule;
+    this.#hasher = new KeyHasher(rule.seed);
+  }
+
+  /** True where no cap binds, so that nothing needs to be ordered. */
+  keepsAll(rows: Int32Array): boolean {
+    const { recordsPerUser, tokensPerUser = null } = this.#rule;
+    if (recordsPerUser !== null && rows.length > recordsPerUser) return false;
+    return tokensPerUser === null || this.#totalTokens(rows) <= tokensPerUser;
+  }
+
+  /**
+   * The rows a user keeps, best first.
+   *
+   * @param rows - the user's rows in the order given
+   * @param partial - also keep the first record that passes the token cap, which a later merge of shards needs
+   */
+  keep(user: string, rows: Int32Array, partial = false): Int32Array {
+    const limit = Math.min(this.#rule.recordsPerUser ?? rows.length, rows.length);
+    this.#load(user, rows);
+    if (limit < rows.length) this.#partition(limit);
+    const best = this.#order.subarray(0, limit).sort((a, b) => this.#compare(a, b));
+    const kept = best.map(position => rows[position]!);
+    return kept.subarray(0, this.#withinTokens(kept, partial));
+  }
+
+  #totalTokens(rows: Int32Array): number {
+    const tokens = this.#columns.tokens!;
+    let total = 0;
+    for (const row of rows) total += tokens[row]!;
+    return total;
+  }
+
+  #withinTokens(kept: Int32Array, partial: boolean): number {
+    const { tokensPerUser = null, tokenPolicy } = this.#rule;
+    if (tokensPerUser === null) return kept.length;
+    const tokens = this.#columns.tokens!;
+    let total = 0;
+    for (let i = 0; i < kept.length; i++) {
+      const before = total;
+      total += tokens[kept[i]!]!;
+      if (total > tokensPerUser)
+        return partial || (tokenPolicy === 'truncate' && before < tokensPerUser) ? i + 1 : i;
+    }
+    return kept.length;
+  }
+
+  #load(user: string, rows: Int32Array): void {
+    this.#reserve(rows.length);
+    this.#rows = rows;
+    this.#hasher.setUser(user);
+    this.#hasKey.fill(0, 0, rows.length);
+    for (let i = 0; i < rows.length; i++) {
+      this.#order[i] = i;
+      this.#primary[i] = this.#primaryOf(i, rows[i]!);
+    }
+  }
+
+  #primaryOf(position: number, row: number): number {
+    const { lengths, scores } = this.#columns;
+    switch (this.#rule.strategy) {
+      case 'longest':
+        return -lengths![row]!;
+      case 'shortest':
+        return lengths![row]!;
+      case 'highest-perplexity':
+        return -scores![row]!;
+      case 'lowest-perplexity':
+        return scores![row]!;
+      case 'first':
+        return position;
+      default:
+        return this.#leadingBits(position);
+    }
+  }
+
+  #leadingBits(position: number): number {
+    const at = this.#keyAt(position);
+    return this.#keys[at]! * 2 ** 21 + (this.#keys[at + 1]! >>> 11);
+  }
+
+  #keyAt(position: number): number {
+    const at = position * keyWords;
+    if (this.#hasKey[position] === 0) {
+      this.#hasher.write(this.#columns.ids[this.#rows[position]!]!, { out: this.#keys, at });
+      this.#hasKey[position] = 1;
+    }
+    return at;
+  }
+
+  #compare(left: number, right: number): number {
+    const x = this.#primary[left]!;
+    const y = this.#primary[right]!;
+    if (x < y) return -1;
+    if (x > y) return 1;
+    return left === right ? 0 : compareKeys(this.#keys, this.#keyAt(left), this.#keyAt(right));
+  }
+
+  #reserve(count: number): void {
+    if (count <= this.#order.length) return;
+    const capacity = Math.max(count, 2 * this.#order.length);
+    this.#order = new Int32Array(capacity);
+    this.#primary = new Float64Array(capacity);
+    this.#hasKey = new Uint8Array(capacity);
+    this.#keys = new Uint32Array(capacity * keyWords);
+  }
+
+  /** Quickselect (Hoare): moves the `limit` best positions to the front of `#order`, in no order. */
+  #partition(limit: number): void {
+    let low = 0;
+    let high = this.#rows.length - 1;
+    while (low < high) {
+      const [left, right] = this.#split(low, high);
+      if (limit - 1 <= right) high = right;
+      else if (limit - 1 >= left) low = left;
+      else return;
+    }
+  }
+
+  /** One pass of Hoare's partition; everything up to the second result is not after everything from the first on. */
+  #split(low: number, high: number): [number, number] {
+    const order = this.#order;
+    const pivot = order[(low + high) >>> 1]!;
+    let left = low;
+    let right = high;
+    while (left <= right) {
+      while (this.#compare(order[left]!, pivot) < 0) left++;
+      while (this.#compare(order[right]!, pivot) > 0) right--;
+      if (left > right) break;
+      const swapped = order[left]!;
+      order[left++] = order[right]!;
+      order[right--] = swapped;
+    }
+    return [left, right];
+  }
+}

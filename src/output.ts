@@ -10,9 +10,8 @@ export interface Answer {
 /** Infinities have no spelling in JSON; as text they survive. */
 function jsonValue(_key: string, value: unknown): unknown {
   if (typeof value === 'number' && !Number.isFinite(value)) return String(value);
-  return ArrayBuffer.isView(value) && !(value instanceof DataView)
-    ? Array.from(value as Float64Array)
-    : value;
+  const typed = value instanceof Float64Array || value instanceof Float32Array || value instanceof Int32Array;
+  return typed ? Array.from(value) : value;
 }
 
 /** One object as indented JSON with a final line break. */

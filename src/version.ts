@@ -9,7 +9,8 @@ interface PackageManifest {
 function manifest(): PackageManifest {
   let folder = new URL('..', import.meta.url);
   while (!existsSync(new URL('package.json', folder))) folder = new URL('..', folder);
-  return JSON.parse(readFileSync(new URL('package.json', folder), 'utf8')) as PackageManifest;
+  const found: PackageManifest = JSON.parse(readFileSync(new URL('package.json', folder), 'utf8'));
+  return found;
 }
 
 /** Version of the installed package, as its package.json says. */

@@ -1,0 +1,72 @@
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import {
+  decodeCheckpoint,
+  encodeCheckpoint,
+  readCheckpoint,
+  writeAtomically,
+  type Checkpoint,
+} from '../../trainer/checkpoint.ts';
+import { sha256 } from '../../trainer/digest.ts';
+
+const checkpoint: Checkpoint = {
+  step: 7,
+  draws: 9,
+  parameters: Float32Array.of(1.5, -2, 3e-40),
+  optimizer: { updates: 7, moments: [Float32Array.of(1, 2, 3), Float32Array.of(4, 5, 6)] },
+};
+const file = (): string => join(mkdtempSync(join(tmpdir(), 'checkpoint-')), 'checkpoint.bin');
+
+describe('encodeCheckpoint() and decodeCheckpoint()', () => {
+  it('are inverse, bit for bit', () => {
+    expect(decodeCheckpoint(encodeCheckpoint(checkpoint), 'memory')).toEqual(checkpoint);
+  });
+
+  it('refuse bytes cut off anywhere, and bytes too many', () => {
+    const bytes = encodeCheckpoint(checkpoint);
+    for (let length = 0; length < bytes.length; length += 1) {
+      expect(() => decodeCheckpoint(bytes.subarray(0, length), 'memory')).toThrow(
+        /^Cannot read the checkpoint memory/,
+      );
+    }
+    expect(() => decodeCheckpoint(Buffer.concat([bytes, Buffer.alloc(4)]), 'memory')).toThrow('Cannot read');
+  });
+});
+
+describe('readCheckpoint()', () => {
+  it('is undefined where there is none', () => {
+    expect(readCheckpoint(file(), new Set())).toBeUndefined();
+  });
+
+  it('takes only what the ledger recorded', () => {
+    const path = file();
+    const bytes = encodeCheckpoint(checkpoint);
+    writeAtomically(path, bytes);
+    expect(readCheckpoint(path, new Set(['other', sha256(bytes)]))).toEqual(checkpoint);
+    const changed = Buffer.from(bytes);
+    changed[changed.length - 1]! ^= 1;
+    writeFileSync(path, changed);
+    expect(() => readCheckpoint(path, new Set([sha256(bytes)]))).toThrow(
+      expect.objectContaining({ code: 'CHECK_FAILED' }),
+    );
+  });
+});
+
+describe('writeAtomically()', () => {
+  it('leaves no temporary file and replaces what was there', () => {
+    const path = file();
+    writeAtomically(path, Buffer.from('one'));
+    writeAtomically(path, Buffer.from('two'));
+    expect(readFileSync(path, 'utf8')).toBe('two');
+    expect(existsSync(`${path}.partial`)).toBe(false);
+  });
+
+  it('keeps the old content where a write was cut short', () => {
+    const path = file();
+    writeAtomically(path, Buffer.from('one'));
+    writeFileSync(`${path}.partial`, 'tw');
+    expect(readFileSync(path, 'utf8')).toBe('one');
+  });
+});

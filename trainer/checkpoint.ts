@@ -1,0 +1,115 @@
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { endianness } from 'node:os';
+import { dirname } from 'node:path';
+import { DpError } from '../accounting/check.ts';
+import { bytesOf, sha256 } from './digest.ts';
+import type { OptimizerState } from './optimizer.ts';
+
+/** What a run needs to go on; all of it is post-processing of noised sums. */
+export interface Checkpoint {
+  /** Finished steps. */
+  readonly step: number;
+  /** Draws made by the sampler up to here, redone steps included. */
+  readonly draws: number;
+  /** Trainable parameters, one after the other in the order of the model. */
+  readonly parameters: Float32Array;
+  readonly optimizer: OptimizerState;
+}
+
+interface CheckpointHeader {
+  readonly format: 'privacy-unit/checkpoint';
+  readonly version: 1;
+  readonly step: number;
+  readonly draws: number;
+  readonly updates: number;
+  /** Length of every array, parameters first. */
+  readonly lengths: readonly number[];
+}
+
+function unreadable(path: string, reason: string): DpError {
+  return new DpError(
+    'CHECK_FAILED',
+    `Cannot read the checkpoint ${path}: ${reason}. Start anew in another folder, counting the steps of its ledger too.`,
+  );
+}
+
+/**
+ * A checkpoint as bytes: the length of its JSON header (uint32, little-endian), the header, then
+ * float32 little-endian arrays.
+ *
+ * @example
+ * ```ts
+ * const checkpoint: Checkpoint = { step: 2, draws: 2, parameters: Float32Array.of(1, 2), optimizer: { updates: 2, moments: [] } };
+ * decodeCheckpoint(encodeCheckpoint(checkpoint), 'memory').step; // 2
+ * ```
+ */
+export function encodeCheckpoint(checkpoint: Checkpoint): Buffer {
+  if (endianness() !== 'LE') {
+    throw new DpError(
+      'ENGINE_UNAVAILABLE',
+      'Cannot write checkpoints: this machine is big-endian. Use another.',
+    );
+  }
+  const arrays = [checkpoint.parameters, ...checkpoint.optimizer.moments];
+  const header: CheckpointHeader = {
+    format: 'privacy-unit/checkpoint',
+    version: 1,
+    step: checkpoint.step,
+    draws: checkpoint.draws,
+    updates: checkpoint.optimizer.updates,
+    lengths: arrays.map(array => array.length),
+  };
+  const text = Buffer.from(JSON.stringify(header));
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(text.length);
+  return Buffer.concat([length, text, ...arrays.map(bytesOf)]);
+}
+
+/** Reads what `encodeCheckpoint` wrote; `CHECK_FAILED` where bytes are missing or too many. */
+export function decodeCheckpoint(bytes: Uint8Array, path: string): Checkpoint {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const start = bytes.length < 4 ? Infinity : 4 + view.getUint32(0, true);
+  if (start > bytes.length) throw unreadable(path, `its header is cut short (${bytes.length} bytes)`);
+  const header = JSON.parse(Buffer.from(bytes.subarray(4, start)).toString('utf8')) as CheckpointHeader;
+  const values = header.lengths.reduce((sum, length) => sum + length, 0);
+  if (start + 4 * values !== bytes.length) throw unreadable(path, `it has ${bytes.length} bytes`);
+  let offset = start;
+  const arrays = header.lengths.map(length => {
+    const array = new Float32Array(length);
+    bytesOf(array).set(bytes.subarray(offset, offset + 4 * length));
+    offset += 4 * length;
+    return array;
+  });
+  const [parameters = new Float32Array(0), ...moments] = arrays;
+  const { step, draws, updates } = header;
+  return { step, draws, parameters, optimizer: { updates, moments } };
+}
+
+/** Writes bytes under a temporary name, flushes, then renames: the file is whole or absent at any instant. */
+export function writeAtomically(path: string, bytes: Uint8Array): void {
+  const temporary = `${path}.partial`;
+  const file = openSync(temporary, 'w');
+  try {
+    let written = 0;
+    while (written < bytes.length) written += writeSync(file, bytes, written);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  renameSync(temporary, path);
+  const folder = openSync(dirname(path), 'r');
+  fsyncSync(folder);
+  closeSync(folder);
+}
+
+/**
+ * The checkpoint at `path`, or undefined where there is none.
+ *
+ * @param expectedDigests - digests that the ledger recorded; any other content is `CHECK_FAILED`
+ */
+export function readCheckpoint(path: string, expectedDigests: ReadonlySet<string>): Checkpoint | undefined {
+  if (!existsSync(path)) return undefined;
+  const bytes = readFileSync(path);
+  if (!expectedDigests.has(sha256(bytes))) throw unreadable(path, 'the ledger holds no line for it');
+  return decodeCheckpoint(bytes, path);
+}

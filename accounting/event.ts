@@ -1,3 +1,4 @@
+import { binomialMixture } from './binomial.ts';
 import { checkCount, checkPositive, checkProbability, DpError } from './check.ts';
 
 /** Which two tables count as neighbours; never defaulted, because every number depends on it. */
@@ -48,3 +49,145 @@ export type DpEvent =
   | MixtureOfGaussiansEvent
   | RepeatedEvent
   | SequenceEvent;
+
+/** An event without structure: what one step of training is. */
+export type BasicEvent = GaussianEvent | SubsampledGaussianEvent | MixtureOfGaussiansEvent;
+
+/** A basic event and how often it happened. */
+export interface CountedEvent {
+  readonly event: BasicEvent;
+  readonly count: number;
+}
+
+const verb = 'describe the event';
+
+/**
+ * One release of a sum with L2 sensitivity 1 plus Gaussian noise.
+ *
+ * @param noiseMultiplier - standard deviation of the noise ÷ L2 sensitivity, > 0
+ * @throws DpError `INVALID_ARGUMENT`
+ * @example
+ * ```ts
+ * gaussianEvent(2).noiseMultiplier; // 2
+ * ```
+ */
+export function gaussianEvent(noiseMultiplier: number): GaussianEvent {
+  return {
+    kind: 'gaussian',
+    noiseMultiplier: checkPositive(noiseMultiplier, { verb, name: 'noiseMultiplier' }),
+  };
+}
+
+/** A run of equal steps: noise per unit sensitivity, sampling probability per unit of protection and step, steps. */
+export interface PoissonOptions {
+  readonly noiseMultiplier: number;
+  readonly samplingProbability: number;
+  readonly steps: number;
+}
+
+/**
+ * Steps of the Gaussian mechanism over a Poisson sample: every unit of protection enters each step independently.
+ *
+ * @throws DpError `INVALID_ARGUMENT`
+ * @example
+ * ```ts
+ * const event = poissonEvent({ noiseMultiplier: 1, samplingProbability: 0.01, steps: 100 });
+ * flattenEvent(event)[0].count; // 100
+ * ```
+ */
+export function poissonEvent({ noiseMultiplier, samplingProbability, steps }: PoissonOptions): DpEvent {
+  checkPositive(noiseMultiplier, { verb, name: 'noiseMultiplier' });
+  checkProbability(samplingProbability, { verb, name: 'samplingProbability' });
+  if (samplingProbability === 1) return repeat(gaussianEvent(noiseMultiplier), steps);
+  return repeat({ kind: 'poisson-subsampled-gaussian', noiseMultiplier, samplingProbability }, steps);
+}
+
+/**
+ * The same steps as a user with `groupSize` records sees them: the number of the user's records in a step is
+ * Binomial(groupSize, samplingProbability), so one step is a mixture of Gaussians.
+ *
+ * Ganesh (arXiv 2401.10294), Theorem 3.1; tight for Poisson sampling under add-or-remove of the whole group.
+ * The probabilities dominate the exact ones: rounding and tails of at most 1e-40 only ever move towards more records.
+ *
+ * @param options - samplingProbability: of one record in one step; groupSize: whole, 1 to 10,000
+ * @throws DpError `INVALID_ARGUMENT`
+ * @example
+ * ```ts
+ * const event = poissonGroupEvent({ noiseMultiplier: 2, samplingProbability: 0.5, steps: 1, groupSize: 2 });
+ * event.kind; // 'mixture-of-gaussians'
+ * event.probabilities[2]; // ~0.25
+ * ```
+ */
+export function poissonGroupEvent(options: PoissonOptions & { readonly groupSize: number }): DpEvent {
+  const { noiseMultiplier, samplingProbability, steps } = options;
+  const groupSize = checkGroupSize(options.groupSize);
+  checkPositive(noiseMultiplier, { verb, name: 'noiseMultiplier' });
+  checkProbability(samplingProbability, { verb, name: 'samplingProbability' });
+  if (groupSize === 1) return poissonEvent(options);
+  if (samplingProbability === 1) return repeat(gaussianEvent(noiseMultiplier / groupSize), steps);
+  const mixture = binomialMixture({ trials: groupSize, probability: samplingProbability });
+  return repeat({ kind: 'mixture-of-gaussians', noiseMultiplier, ...mixture }, steps);
+}
+
+function checkGroupSize(value: number): number {
+  const groupSize = checkCount(value, { verb, name: 'groupSize' });
+  if (groupSize <= 10_000) return groupSize;
+  throw new DpError(
+    'INVALID_ARGUMENT',
+    `Cannot ${verb}: groupSize is ${groupSize}. Give at most 10000 records per user.`,
+  );
+}
+
+/**
+ * The same event `count` times in a row; once is the event itself.
+ *
+ * @throws DpError `INVALID_ARGUMENT`
+ * @example
+ * ```ts
+ * repeat(gaussianEvent(1), 3).count; // 3
+ * ```
+ */
+export function repeat(event: DpEvent, count: number): DpEvent {
+  checkCount(count, { verb, name: 'count' });
+  return count === 1 ? event : { kind: 'repeated', event, count };
+}
+
+/**
+ * Different events one after the other.
+ *
+ * @throws DpError `INVALID_ARGUMENT` for an empty list
+ * @example
+ * ```ts
+ * sequence([gaussianEvent(1), gaussianEvent(2)]).events.length; // 2
+ * ```
+ */
+export function sequence(events: readonly DpEvent[]): SequenceEvent {
+  checkCount(events.length, { verb, name: 'the number of events' });
+  return { kind: 'sequence', events };
+}
+
+/**
+ * The basic events of a composition with their counts, equal ones added up, in an order that depends on the
+ * events alone, so that the order of composition can't change a result in its last digit.
+ *
+ * @example
+ * ```ts
+ * flattenEvent(sequence([repeat(gaussianEvent(1), 2), gaussianEvent(1)])).map(part => part.count); // [3]
+ * ```
+ */
+export function flattenEvent(event: DpEvent): CountedEvent[] {
+  const parts = new Map<string, CountedEvent>();
+  collect(event, 1, parts);
+  return [...parts].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, part]) => part);
+}
+
+function collect(event: DpEvent, times: number, parts: Map<string, CountedEvent>): void {
+  if (event.kind === 'sequence') {
+    for (const inner of event.events) collect(inner, times, parts);
+  } else if (event.kind === 'repeated') {
+    collect(event.event, times * event.count, parts);
+  } else {
+    const key = JSON.stringify(event);
+    parts.set(key, { event, count: (parts.get(key)?.count ?? 0) + times });
+  }
+}

@@ -38,4 +38,13 @@ export {
   type ContributionStatistics,
   defaultCaps,
 } from './statistics.ts';
+export {
+  formatOf,
+  readTable,
+  type TableFormat,
+  tableFormats,
+  takeRows,
+  withTextColumn,
+  writeTable,
+} from './tables/index.ts';
 export { isHeldOut } from './held-out.ts';

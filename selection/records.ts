@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { type Data, DataType, type Table, type Vector } from 'apache-arrow';
 import { DpError } from '../accounting/check.ts';
 import {
@@ -136,7 +137,7 @@ function nullUser(context: Context, row: number): DpError {
 }
 
 function readIds(context: Context, options: ReadRecordsOptions, userOf: Int32Array): string[] {
-  if (options.id === null) return Array.from(userOf, (_, row) => `${options.file}:${row + 1}`);
+  if (options.id === null) return Array.from(userOf, (_, row) => `${basename(options.file)}:${row + 1}`);
   const ids = keyColumn(context, options.id, 'id');
   return ids.map((id, row) => {
     if (id !== null && id !== '') return id;

@@ -1,0 +1,79 @@
+import { createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { createGunzip } from 'node:zlib';
+import { DpError } from '../../accounting/check.ts';
+
+/** Longest line that is read; a longer one is no record but a file of another format. */
+const longestLine = 2 ** 28;
+
+/** `INVALID_DATA` about one file; `reason` names a row or line, never its content. */
+export function invalidFile(path: string, reason: string, advice: string, cause?: unknown): DpError {
+  return new DpError('INVALID_DATA', `Cannot read ${basename(path)}: ${reason}. ${advice}.`, { cause });
+}
+
+/** Turns "no such file" and its kin into `MISSING_FILE`; anything else stays what it is. */
+export function readFailure(path: string, error: unknown): unknown {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  if (!['ENOENT', 'EISDIR', 'EACCES', 'ENOTDIR'].includes(code)) return error;
+  return new DpError('MISSING_FILE', `Cannot read ${path}: ${code}. Check the path and its permissions.`, {
+    cause: error,
+  });
+}
+
+/** The first bytes of a file, fewer where it is shorter. */
+export async function peek(path: string, count: number): Promise<Uint8Array> {
+  try {
+    const handle = await open(path, 'r');
+    try {
+      const { bytesRead, buffer } = await handle.read(Buffer.alloc(count), 0, count, 0);
+      return buffer.subarray(0, bytesRead);
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    throw readFailure(path, error);
+  }
+}
+
+/** A file's bytes in pieces, unpacked where it starts as gzip does. */
+export async function* readPieces(path: string): AsyncGenerator<Buffer> {
+  const start = await peek(path, 2);
+  const raw = createReadStream(path, { highWaterMark: 2 ** 20 });
+  const isGzip = start[0] === 0x1f && start[1] === 0x8b;
+  if (!isGzip) {
+    yield* raw;
+    return;
+  }
+  const unpacked = createGunzip({ chunkSize: 2 ** 20 });
+  raw.once('error', error => unpacked.destroy(error));
+  try {
+    yield* raw.pipe(unpacked);
+  } catch (error) {
+    throw invalidFile(path, 'its gzip data is damaged', 'Pack it again', error);
+  }
+}
+
+/** True where a file starts with a UTF-8 byte order mark. */
+export function startsWithMark(bytes: Uint8Array): boolean {
+  return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
+}
+
+/** Whole lines of a file in runs; the last byte of each run is a line end, save perhaps of the last. No byte order mark. */
+export async function* readLineRuns(path: string): AsyncGenerator<Buffer> {
+  let rest: Buffer = Buffer.alloc(0);
+  let first = true;
+  for await (const piece of readPieces(path)) {
+    rest = rest.length === 0 ? piece : Buffer.concat([rest, piece]);
+    if (first && rest.length >= 3) {
+      if (startsWithMark(rest)) rest = rest.subarray(3);
+      first = false;
+    }
+    const end = rest.lastIndexOf(10) + 1;
+    if (end > 0) yield rest.subarray(0, end);
+    rest = rest.subarray(end);
+    if (rest.length > longestLine)
+      throw invalidFile(path, `a line is longer than ${longestLine} bytes`, 'Check its format');
+  }
+  if (rest.length > 0) yield rest;
+}

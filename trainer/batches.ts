@@ -114,8 +114,8 @@ export function packUnits(units: readonly UnitRows[], options: PackOptions): Pac
   };
 }
 
-function bucketsOf(units: readonly SizedUnit[]): SizedUnit[][] {
-  const buckets = new Map<string, SizedUnit[]>();
+function bucketsOf<Sized extends SizedUnit>(units: readonly Sized[]): Sized[][] {
+  const buckets = new Map<string, Sized[]>();
   for (const unit of units) {
     const key = `${unit.rowsPerUnit}x${unit.tokens}`;
     const bucket = buckets.get(key) ?? [];
@@ -135,44 +135,66 @@ function packBucket(bucket: readonly SizedUnit[], options: PackOptions): MicroBa
   for (let start = 0; start < bucket.length; start += most) {
     const filled = bucket.slice(start, start + most).map(unit => unit.rows);
     const shape = { units: powerOfTwoAbove(filled.length), rowsPerUnit, tokens };
-    batches.push(fill(filled, { ...options, shape, recordsOf: rows => rows.length }));
+    batches.push(fill(filled, { ...options, shape, weightOf: (rows, read) => 1 / (rows.length * read) }));
   }
   return batches;
 }
 
-/** One unit cut into parts that each fit a run; every part is weighted by the whole unit's record count. */
+/** One unit cut into parts that each fit a run; the whole unit's record count weighs every part. */
 function packParts(rows: UnitRows, options: PackOptions): MicroBatch[] {
-  const tokens = sizeOf(rows, options.contextLength).tokens;
-  const most = Math.max(1, options.limits.tokens / powerOfTwoAbove(tokens));
-  const parts: MicroBatch[] = [];
-  for (let start = 0; start < rows.length; start += most) {
-    const part = rows.slice(start, start + most);
-    const shape = { units: 1, rowsPerUnit: powerOfTwoAbove(part.length), tokens };
-    parts.push(fill([part], { ...options, shape, recordsOf: () => rows.length }));
-  }
-  return parts;
+  return packRows(rows, { ...options, weightOf: read => 1 / (rows.length * read) });
+}
+
+/** A run of rows without units, and where in the input each row comes from. */
+export interface RowBatch extends MicroBatch {
+  readonly sources: readonly number[];
+}
+
+/**
+ * Packs rows into runs of one unit each, rows of like length together: for gradients that are
+ * added up unclipped, and for evaluation.
+ *
+ * @param options - weightOf: weight of each token in a row of which `read` tokens are read
+ */
+export function packRows(
+  rows: UnitRows,
+  options: PackOptions & { weightOf: (read: number) => number },
+): RowBatch[] {
+  const sized = rows.map((row, source) => ({ ...sizeOf([row], options.contextLength), source }));
+  return bucketsOf(sized).flatMap(bucket => {
+    const { tokens } = bucket[0]!;
+    const most = options.limits.tokens / powerOfTwoAbove(tokens);
+    const parts: RowBatch[] = [];
+    for (let start = 0; start < bucket.length; start += most) {
+      const sources = bucket.slice(start, start + most).map(row => row.source);
+      const shape = { units: 1, rowsPerUnit: powerOfTwoAbove(sources.length), tokens };
+      const part = sources.map(source => rows[source]!);
+      const filled = fill([part], { ...options, shape, weightOf: (_, read) => options.weightOf(read) });
+      parts.push({ ...filled, sources });
+    }
+    return parts;
+  });
 }
 
 interface FillOptions extends PackOptions {
   readonly shape: StepShape;
-  /** Records of the whole unit, over which its loss is averaged. */
-  readonly recordsOf: (rows: UnitRows) => number;
+  /** Weight of each token in a row of the unit of which `read` tokens are read. */
+  readonly weightOf: (rows: UnitRows, read: number) => number;
 }
 
 function fill(units: readonly UnitRows[], options: FillOptions): MicroBatch {
-  const { shape, contextLength, endOfText, recordsOf } = options;
+  const { shape, contextLength, endOfText, weightOf } = options;
   const size = shape.units * shape.rowsPerUnit * shape.tokens;
   const inputIds = new Int32Array(size).fill(endOfText);
   const targetIds = new Int32Array(size).fill(endOfText);
   const tokenWeights = new Float32Array(size);
   for (const [unit, rows] of units.entries()) {
-    const records = recordsOf(rows);
     for (const [row, tokens] of rows.entries()) {
       const start = (unit * shape.rowsPerUnit + row) * shape.tokens;
       const read = tokens.subarray(0, contextLength);
       targetIds.set(read, start);
       inputIds.set(read.subarray(0, read.length - 1), start + 1);
-      tokenWeights.fill(1 / (records * read.length), start, start + read.length);
+      tokenWeights.fill(weightOf(rows, read.length), start, start + read.length);
     }
   }
   return { shape, unitsFilled: units.length, inputIds, targetIds, tokenWeights };

@@ -70,7 +70,7 @@ export function decodeCheckpoint(bytes: Uint8Array, path: string): Checkpoint {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const start = bytes.length < 4 ? Infinity : 4 + view.getUint32(0, true);
   if (start > bytes.length) throw unreadable(path, `its header is cut short (${bytes.length} bytes)`);
-  const header = JSON.parse(Buffer.from(bytes.subarray(4, start)).toString('utf8')) as CheckpointHeader;
+  const header: CheckpointHeader = JSON.parse(Buffer.from(bytes.subarray(4, start)).toString('utf8'));
   const values = header.lengths.reduce((sum, length) => sum + length, 0);
   if (start + 4 * values !== bytes.length) throw unreadable(path, `it has ${bytes.length} bytes`);
   let offset = start;

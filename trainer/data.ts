@@ -49,15 +49,21 @@ export function tokeniseRows(
 ): UserTokens[] {
   const users = new Map<string, RecordTokens[]>();
   for (const { user, id, text, score } of rows) {
-    const encoded = tokenizer.encode(text);
-    const tokens = new Int32Array(encoded.length + 1);
-    tokens.set(encoded);
-    tokens[encoded.length] = tokenizer.endOfText;
+    const tokens = encodeText(text, tokenizer);
     const records = users.get(user) ?? [];
     records.push(score === undefined ? { id, tokens } : { id, tokens, score });
     users.set(user, records);
   }
   return [...users].map(([user, records]) => ({ user, records }));
+}
+
+/** A text's tokens followed by end-of-text. */
+export function encodeText(text: string, tokenizer: Pick<Tokenizer, 'encode' | 'endOfText'>): Int32Array {
+  const encoded = tokenizer.encode(text);
+  const tokens = new Int32Array(encoded.length + 1);
+  tokens.set(encoded);
+  tokens[encoded.length] = tokenizer.endOfText;
+  return tokens;
 }
 
 /** How much text lies beyond the model's context and is never read. */

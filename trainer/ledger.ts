@@ -96,7 +96,7 @@ function readChain(path: string): { entries: LedgerEntry[]; head: string; bytes:
     const { body, hash } = sealedLine.exec(line)?.groups ?? {};
     if (body === undefined || hash === undefined || sha256(`${body}}`) !== hash)
       throw broken(path, index + 1);
-    const { previous, ...entry } = JSON.parse(`${body}}`) as LedgerEntry & { previous: string };
+    const { previous, ...entry }: LedgerEntry & { previous: string } = JSON.parse(`${body}}`);
     if (previous !== head || (index === 0) !== (entry.kind === 'header')) throw broken(path, index + 1);
     entries.push(entry);
     head = hash;

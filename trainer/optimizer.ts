@@ -84,7 +84,8 @@ interface UpdateOf<Kind extends OptimizerSettings['kind']> {
 function applyAdamW(parameters: Float32Array, update: UpdateOf<'adamw'>): void {
   const { gradient, learningRate, settings, state } = update;
   const { beta1, beta2, stability, weightDecay } = settings;
-  const [first, second] = state.moments as [Float32Array, Float32Array];
+  const first = state.moments[0]!;
+  const second = state.moments[1]!;
   const firstScale = learningRate / (1 - beta1 ** state.updates);
   const secondScale = 1 / (1 - beta2 ** state.updates);
   const kept = 1 - learningRate * weightDecay;

@@ -40,7 +40,7 @@ const ledgerName = 'ledger.jsonl';
 const checkpointName = 'checkpoint.bin';
 
 function codeVersion(): string {
-  const manifest = createRequire(import.meta.url)('privacy-unit/package.json') as { version: string };
+  const manifest: { version: string } = createRequire(import.meta.url)('privacy-unit/package.json');
   return manifest.version;
 }
 

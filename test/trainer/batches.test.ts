@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   packUnits,
@@ -76,7 +76,9 @@ describe('packUnits()', () => {
           }),
           ...packed.oversized.map(parts => parts.flatMap(rowsOf)),
         ];
-        const found = homes.filter(rows => rows.length > 0).map(rows => rows.map(row => row.tokens[0]));
+        const found = homes
+          .filter(rows => rows.length > 0)
+          .map(rows => rows.map(row => row.tokens[0]!).sort((a, b) => a - b));
         const expected = units.filter(rows => rows.length > 0).map(rows => rows.map(row => row[0]));
         const sort = (lists: (number | undefined)[][]): (number | undefined)[][] =>
           lists.sort((a, b) => a[0]! - b[0]!);

@@ -46,7 +46,7 @@ describe('openLedger()', () => {
 
   it('chains every line to the one before by SHA-256', () => {
     const lines = readFileSync(write(2), 'utf8').trimEnd().split('\n');
-    const parsed = lines.map(line => JSON.parse(line) as { previous: string; hash: string });
+    const parsed: { previous: string; hash: string }[] = lines.map(line => JSON.parse(line));
     expect(parsed[0]!.previous).toBe('0'.repeat(64));
     expect(parsed[1]!.previous).toBe(parsed[0]!.hash);
     expect(parsed[2]!.previous).toBe(parsed[1]!.hash);

@@ -1,0 +1,145 @@
+import { setImmediate } from 'node:timers/promises';
+import { checkCount, DpError } from '../accounting/check.ts';
+import { packRows, physicalLimits } from './batches.ts';
+import { openDeviceModel, type DeviceModel } from './device.ts';
+import { sha256 } from './digest.ts';
+import type { Engine } from './engines/engine.ts';
+import type { LanguageModel } from './language-model.ts';
+import { noClip } from './mechanism.ts';
+import { applyUpdate, openOptimizer } from './optimizer.ts';
+import { flattenTrainable } from './parameters.ts';
+import { openBits, type RandomBits } from './randomness.ts';
+import { learningRateAt } from './schedule.ts';
+import { resolveSettings, type LossPoint, type TrainingSettings } from './settings.ts';
+
+/** Settings of training without privacy. */
+export interface OrdinarySettings extends TrainingSettings {
+  readonly steps: number;
+  /** Records a step; all of them count alike, token by token. */
+  readonly batchSize: number;
+  /** Seed of the shuffling. */
+  readonly seed?: string;
+}
+
+/** Where ordinary training stands. */
+export interface OrdinaryProgress {
+  readonly step: number;
+  readonly steps: number;
+  readonly loss: number;
+}
+
+/** What ordinary training works on. */
+export interface OrdinaryOptions {
+  readonly model: LanguageModel;
+  readonly sequences: readonly Int32Array[];
+  readonly settings: OrdinarySettings;
+  readonly engine: Engine;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((progress: OrdinaryProgress) => void) | undefined;
+}
+
+/** Trained values and the loss on the way. */
+export interface OrdinaryResult {
+  readonly parameters: Float32Array;
+  readonly lossCurve: readonly LossPoint[];
+}
+
+/** Batches are cut from stretches of this many batches, sorted by length, so that rows of a batch need little padding. */
+const stretch = 8;
+
+/**
+ * Ordinary training: shuffled epochs, the mean over a batch's tokens, no clip, no noise.
+ *
+ * @returns values for the model's trainable parameters
+ * @throws `INVALID_DATA` where there is nothing to train on; `INTERRUPTED` after `signal`
+ */
+export async function trainOrdinarily(options: OrdinaryOptions): Promise<OrdinaryResult> {
+  const { model, engine, settings, sequences } = options;
+  checkCount(settings.steps, { verb: 'train', name: 'steps' });
+  checkCount(settings.batchSize, { verb: 'train', name: 'batchSize' });
+  if (sequences.length === 0) {
+    throw new DpError('INVALID_DATA', 'Cannot train: there are 0 records. Give at least one.');
+  }
+  const device = openDeviceModel(model, engine);
+  try {
+    return await descend(device, options);
+  } finally {
+    device.dispose();
+  }
+}
+
+async function descend(device: DeviceModel, options: OrdinaryOptions): Promise<OrdinaryResult> {
+  const { model, settings, signal, onProgress } = options;
+  const { steps, batchSize } = settings;
+  const { schedule, optimizer } = resolveSettings(settings, { steps, spec: model.spec });
+  const parameters = flattenTrainable(model);
+  const state = openOptimizer(parameters.length, optimizer);
+  const gradient = new Float64Array(parameters.length);
+  const bits = openBits(Buffer.from(sha256(settings.seed ?? 'ordinary'), 'hex'), 'sampling');
+  const batches = shuffledBatches(options.sequences, { batchSize, bits });
+  const lossCurve: LossPoint[] = [];
+  for (let step = 0; step < steps; step += 1) {
+    await setImmediate();
+    if (signal?.aborted === true) {
+      throw new DpError(
+        'INTERRUPTED',
+        `Cannot finish training: interrupted after step ${step} of ${steps}. Start again.`,
+      );
+    }
+    const loss = await meanGradient(gradient, { batch: batches.next().value, device, model });
+    const learningRate = learningRateAt(step, schedule);
+    applyUpdate(parameters, { gradient, learningRate, settings: optimizer, state });
+    device.setTrainable(parameters);
+    lossCurve.push({ step: step + 1, loss });
+    onProgress?.({ step: step + 1, steps, loss });
+  }
+  return { parameters, lossCurve };
+}
+
+async function meanGradient(
+  gradient: Float64Array,
+  options: { batch: readonly Int32Array[]; device: DeviceModel; model: LanguageModel },
+): Promise<number> {
+  const { batch, device, model } = options;
+  const { contextLength, vocabularySize } = model.spec.config;
+  const limits = physicalLimits({ contextLength, vocabularySize, trainable: device.size });
+  const read = batch.reduce((sum, row) => sum + Math.min(row.length, contextLength), 0);
+  const packing = { contextLength, endOfText: model.tokenizer.endOfText, limits, weightOf: () => 1 / read };
+  gradient.fill(0);
+  let loss = 0;
+  for (const part of packRows(batch, packing)) {
+    const { losses, sums } = await device.run(part, noClip);
+    loss += losses[0]!;
+    let start = 0;
+    for (const values of sums) {
+      for (let index = 0; index < values.length; index += 1) gradient[start + index]! += values[index]!;
+      start += values.length;
+    }
+  }
+  return loss;
+}
+
+function shuffle<Item>(items: Item[], bits: RandomBits): Item[] {
+  for (let last = items.length - 1; last > 0; last -= 1) {
+    const other = bits.next53() % (last + 1);
+    [items[last], items[other]] = [items[other]!, items[last]!];
+  }
+  return items;
+}
+
+/** Endless batches over shuffled epochs; the batch that an epoch ends in is filled from the next one. */
+function* shuffledBatches(
+  sequences: readonly Int32Array[],
+  options: { batchSize: number; bits: RandomBits },
+): Generator<readonly Int32Array[], never> {
+  const { batchSize, bits } = options;
+  let waiting: Int32Array[] = [];
+  for (;;) {
+    while (waiting.length < stretch * batchSize) waiting = [...waiting, ...shuffle([...sequences], bits)];
+    const sorted = waiting.splice(0, stretch * batchSize).sort((a, b) => a.length - b.length);
+    const batches = Array.from({ length: stretch }, (_, index) =>
+      sorted.slice(index * batchSize, (index + 1) * batchSize),
+    );
+    yield* shuffle(batches, bits);
+  }
+}

@@ -1,0 +1,292 @@
+import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { DpError } from '../accounting/check.ts';
+import { epsilonCurve, epsilonOfPlan, parsePlan, type Interval, type Plan } from '../accounting/index.ts';
+import { physicalLimits } from './batches.ts';
+import type { Checkpoint } from './checkpoint.ts';
+import { tableDigest, truncationOf, type Truncation, type UserTokens } from './data.ts';
+import { openDeviceModel, type DeviceModel } from './device.ts';
+import { canonicalJson, parametersDigest, sha256 } from './digest.ts';
+import type { Engine } from './engines/engine.ts';
+import { evaluateOn, type Perplexity } from './evaluate.ts';
+import { checkFit } from './fit.ts';
+import type { LanguageModel } from './language-model.ts';
+import { openMechanism, privateGradient, type Mechanism, type StepPhase } from './mechanism.ts';
+import { saveModel } from './model/weights.ts';
+import { applyUpdate, openOptimizer } from './optimizer.ts';
+import { flattenTrainable, withTrainable } from './parameters.ts';
+import { openRun, type Run } from './run.ts';
+import { learningRateAt } from './schedule.ts';
+import { resolveSettings, type LossPoint, type ResolvedSettings, type TrainingSettings } from './settings.ts';
+
+/** Where a run stands. `loss` is not private. */
+export interface TrainingProgress {
+  /** Finished steps. */
+  readonly step: number;
+  readonly steps: number;
+  /** Steps whose noise was drawn, those of earlier, interrupted stretches included. */
+  readonly stepsCounted: number;
+  readonly loss: number | null;
+}
+
+/** What to train, on whose text, under which plan. */
+export interface TrainOptions {
+  readonly plan: Plan;
+  /** Training users: selected already where the plan selects once, with all their records where it selects per draw. */
+  readonly users: readonly UserTokens[];
+  /** Users kept out of training, for evaluation; may be empty. */
+  readonly heldOut: readonly UserTokens[];
+  readonly model: LanguageModel;
+  readonly engine: Engine;
+  readonly settings?: TrainingSettings;
+  /** Holds ledger, checkpoint and, at the end, the model. Without it nothing outlives an interruption. */
+  readonly folder?: string;
+  /** Starts anew whatever the folder holds. */
+  readonly force?: boolean;
+  /** Stops after the current step, with a checkpoint. */
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: TrainingProgress) => void;
+  /** Called between the parts of a step; throwing from it ends the run there, like a crash. */
+  readonly onPhase?: (phase: StepPhase, step: number) => void;
+  /** A key for tests. Whoever knows the key can take the noise off. */
+  readonly randomness?: { readonly key: Uint8Array };
+}
+
+/** What training gives back. */
+export interface TrainingResult {
+  /** ε at the plan's δ for `stepsCounted` steps. */
+  readonly epsilon: Interval;
+  readonly delta: number;
+  /** Finished steps, as planned. */
+  readonly steps: number;
+  /** Steps that ε counts: above `steps` where an interrupted stretch had to be redone. */
+  readonly stepsCounted: number;
+  /** Held-out perplexity of the starting model and of the trained one; null without held-out users. */
+  readonly perplexity: { readonly before: Perplexity; readonly after: Perplexity } | null;
+  readonly seconds: number;
+  readonly model: LanguageModel;
+  readonly truncation: Truncation;
+  /** Mean training loss of the units drawn, for the steps of this stretch. */
+  readonly lossCurve: readonly LossPoint[];
+  readonly epsilonCurve: readonly { readonly step: number; readonly epsilon: Interval }[];
+  readonly diagnostics: Diagnostics;
+  /** Fields computed from private text without noise: to be kept out of anything that is published. */
+  readonly notPrivate: readonly ('lossCurve' | 'diagnostics' | 'perplexity' | 'truncation')[];
+}
+
+/** Counts over the steps of this stretch. */
+export interface Diagnostics {
+  readonly unitsDrawn: number;
+  /** Units whose gradient was longer than the clip. */
+  readonly unitsClipped: number;
+  /** Units left out because their gradient was not finite. */
+  readonly unitsNotFinite: number;
+  /** Steps that drew nobody and were noise alone. */
+  readonly emptySteps: number;
+}
+
+/** What changes from step to step. */
+interface Progress {
+  step: number;
+  readonly parameters: Float32Array;
+  readonly optimizer: Checkpoint['optimizer'];
+  readonly lossCurve: LossPoint[];
+  diagnostics: Diagnostics;
+}
+
+/** Everything that a loop over steps needs. */
+interface Loop {
+  readonly plan: Plan;
+  readonly settings: ResolvedSettings;
+  readonly options: TrainOptions;
+  readonly run: Run;
+  readonly device: DeviceModel;
+  readonly mechanism: Mechanism;
+  readonly progress: Progress;
+}
+
+/**
+ * Trains a model under user-level differential privacy by the plan's mechanism: Group Privacy or
+ * User-wise DP-SGD (arXiv 2406.14322).
+ *
+ * Every step is written to the ledger before its noise is drawn, so ε counts each step whose
+ * noised sum anyone could have seen, also after a crash and a resumed run. A run that was cut off
+ * goes on when it is started again with the same folder, plan, table and starting model.
+ *
+ * @returns the trained model with its ε: an upper bound (and a lower one) on what the run spent
+ * @throws `INVALID_DATA` or `CHECK_FAILED` where the data do not fit the plan; `OUTPUT_EXISTS`
+ *   where the folder holds a finished run; `CHECK_FAILED` where its ledger can't be trusted;
+ *   `INTERRUPTED` after `signal`
+ */
+export async function train(options: TrainOptions): Promise<TrainingResult> {
+  const started = performance.now();
+  const plan = parsePlan(options.plan);
+  const { users, heldOut, model, engine } = options;
+  const { contextLength, vocabularySize } = model.spec.config;
+  checkFit(plan, { users, heldOut, contextLength, vocabularySize });
+  const settings = resolveSettings(options.settings ?? {}, {
+    steps: plan.steps,
+    spec: model.spec,
+  });
+  const run = openRunFor(plan, options);
+  const device = openDeviceModel(model, engine);
+  try {
+    const before = heldOut.length === 0 ? null : await evaluateOn(heldOut, { model, device });
+    const loop = openLoop({ plan, settings, options, run, device });
+    await trainSteps(loop);
+    const after = heldOut.length === 0 ? null : await evaluateOn(heldOut, { model, device });
+    return await finish(loop, {
+      perplexity: before === null || after === null ? null : { before, after },
+      seconds: (performance.now() - started) / 1000,
+    });
+  } finally {
+    device.dispose();
+    run.ledger.close();
+  }
+}
+
+function openRunFor(plan: Plan, options: TrainOptions): Run {
+  return openRun({
+    folder: options.folder ?? null,
+    force: options.force ?? false,
+    identity: {
+      planHash: sha256(canonicalJson(plan)),
+      tableDigest: tableDigest(options.users),
+      modelDigest: parametersDigest(options.model.parameters),
+    },
+    key: options.randomness?.key,
+  });
+}
+
+function openLoop(parts: Omit<Loop, 'mechanism' | 'progress'>): Loop {
+  const { plan, settings, options, run, device } = parts;
+  const { users, model } = options;
+  const { contextLength, vocabularySize } = model.spec.config;
+  const limits = physicalLimits({ contextLength, vocabularySize, trainable: device.size });
+  const packing = { contextLength, endOfText: model.tokenizer.endOfText, limits };
+  const mechanism = openMechanism({ plan, users, gradients: device, packing, key: run.key });
+  const from = run.resumedFrom;
+  const progress: Progress = {
+    step: from?.step ?? 0,
+    parameters: from?.parameters ?? flattenTrainable(model),
+    optimizer: from?.optimizer ?? openOptimizer(device.size, settings.optimizer),
+    lossCurve: [],
+    diagnostics: { unitsDrawn: 0, unitsClipped: 0, unitsNotFinite: 0, emptySteps: 0 },
+  };
+  checkResumable(progress, { size: device.size, settings });
+  device.setTrainable(progress.parameters);
+  return { ...parts, mechanism, progress };
+}
+
+function checkResumable(progress: Progress, options: { size: number; settings: ResolvedSettings }): void {
+  const expected = openOptimizer(0, options.settings.optimizer).moments.length;
+  const arrays = [progress.parameters, ...progress.optimizer.moments];
+  if (arrays.length === expected + 1 && arrays.every(array => array.length === options.size)) return;
+  throw new DpError(
+    'CHECK_FAILED',
+    `Cannot go on from the checkpoint: it holds ${arrays.length} arrays of ${arrays[0]!.length} values, this run has ` +
+      `${expected + 1} of ${options.size}. Train with the same optimizer and adapters, or in another folder.`,
+  );
+}
+
+async function trainSteps(loop: Loop): Promise<void> {
+  const { plan, settings, options, run, progress } = loop;
+  while (progress.step < plan.steps) {
+    // Signals arrive between turns of the event loop, which a run of the engine can block.
+    await setImmediate();
+    if (options.signal?.aborted === true) throw interrupted(loop);
+    await trainStep(loop);
+    if (progress.step % settings.checkpointEvery === 0 || progress.step === plan.steps) saveCheckpoint(loop);
+    const { step, lossCurve } = progress;
+    const last = lossCurve.at(-1);
+    const loss = last?.step === step ? last.loss : null;
+    options.onProgress?.({ step, steps: plan.steps, stepsCounted: run.ledger.stepsCounted, loss });
+  }
+}
+
+async function trainStep({ plan, settings, options, run, device, mechanism, progress }: Loop): Promise<void> {
+  const { step, parameters } = progress;
+  const { noiseMultiplier, clipNorm } = plan;
+  const { gradient, drawSize, summed } = await privateGradient(mechanism, {
+    step,
+    beforeNoise: drawn =>
+      run.ledger.append({ kind: 'noised', step, drawSize: drawn, noiseMultiplier, clipNorm }),
+    onPhase: options.onPhase,
+  });
+  applyUpdate(parameters, {
+    gradient,
+    learningRate: learningRateAt(step, settings.schedule),
+    settings: settings.optimizer,
+    state: progress.optimizer,
+  });
+  device.setTrainable(parameters);
+  progress.step = step + 1;
+  options.onPhase?.('updated', step);
+  if (summed.meanLoss !== null) progress.lossCurve.push({ step: step + 1, loss: summed.meanLoss });
+  const { unitsDrawn, unitsClipped, unitsNotFinite, emptySteps } = progress.diagnostics;
+  progress.diagnostics = {
+    unitsDrawn: unitsDrawn + drawSize,
+    unitsClipped: unitsClipped + summed.clipped,
+    unitsNotFinite: unitsNotFinite + summed.notFinite,
+    emptySteps: emptySteps + (drawSize === 0 ? 1 : 0),
+  };
+}
+
+function saveCheckpoint({ run, mechanism, progress, options }: Loop): void {
+  const { step, parameters, optimizer } = progress;
+  run.save({ step, draws: (run.resumedFrom?.draws ?? 0) + mechanism.draws, parameters, optimizer });
+  options.onPhase?.('saved', step - 1);
+}
+
+function interrupted(loop: Loop): DpError {
+  const { plan, options, run, progress } = loop;
+  const { folder } = options;
+  if (folder !== undefined) saveCheckpoint(loop);
+  const next =
+    folder === undefined
+      ? 'Nothing was saved. Give a folder, so that a run can go on where it stopped.'
+      : `Start it again with the same folder (${folder}) to go on from there; ` +
+        `its ε will count the ${run.ledger.stepsCounted} steps noised so far.`;
+  return new DpError(
+    'INTERRUPTED',
+    `Cannot finish training: interrupted after step ${progress.step} of ${plan.steps}. ${next}`,
+  );
+}
+
+async function finish(
+  { plan, options, run, progress }: Loop,
+  known: Pick<TrainingResult, 'perplexity' | 'seconds'>,
+): Promise<TrainingResult> {
+  const { stepsCounted } = run.ledger;
+  const { epsilon } = epsilonOfPlan(plan, { steps: stepsCounted });
+  const parameters = withTrainable(options.model, progress.parameters);
+  const { spec, tokenizer } = options.model;
+  const guarantee = { epsilon: epsilon.upper, delta: plan.delta, unit: 'user' };
+  const provenance = { trainedOn: 'private', tokenizer: tokenizer.name, guarantee } as const;
+  const model: LanguageModel = { spec, parameters, tokenizer, provenance };
+  if (options.folder !== undefined) await saveModel(join(options.folder, 'model'), model);
+  run.ledger.append({ kind: 'finished', stepsCounted, modelDigest: parametersDigest(parameters) });
+  const curveSteps = curvePoints(stepsCounted);
+  const curve = epsilonCurve(plan, curveSteps);
+  return {
+    ...known,
+    epsilon,
+    delta: plan.delta,
+    steps: plan.steps,
+    stepsCounted,
+    model,
+    truncation: truncationOf(options.users, spec.config.contextLength),
+    lossCurve: progress.lossCurve,
+    epsilonCurve: curveSteps.map((step, index) => ({ step, epsilon: curve[index]! })),
+    diagnostics: progress.diagnostics,
+    notPrivate: ['lossCurve', 'diagnostics', 'perplexity', 'truncation'],
+  };
+}
+
+const mostCurvePoints = 12;
+
+/** Up to a dozen step counts from early to the last, evenly spaced. */
+function curvePoints(steps: number): number[] {
+  const points = Math.min(steps, mostCurvePoints);
+  return Array.from({ length: points }, (_, index) => Math.round((steps * (index + 1)) / points));
+}

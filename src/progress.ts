@@ -73,3 +73,18 @@ export function createProgress(
     },
   };
 }
+
+/** Shows the steps of a training run, with its loss where there is one. */
+export function trainingProgress(
+  progress: Progress,
+  label: string,
+): (standing: { step: number; steps: number; loss: number | null }) => void {
+  return ({ step, steps, loss }) =>
+    progress.update({
+      label,
+      done: step,
+      total: steps,
+      unit: 'steps',
+      ...(loss === null ? {} : { detail: `loss ${loss.toFixed(3)}` }),
+    });
+}

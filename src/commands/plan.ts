@@ -1,0 +1,181 @@
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { allStrategies, type SelectionStrategy } from '../../selection/index.ts';
+import { planOptions, type Neighbours, type PlanOption } from '../../accounting/index.ts';
+import { DpError } from '../../accounting/check.ts';
+import { choice, count, counts, delta, positive, required, share } from '../arguments.ts';
+import { createCommand, type CommonOptions, type Deliver, type Surroundings } from '../command.ts';
+import { checkAbsent, writeWhole } from '../files.ts';
+import { renderJson, type Answer } from '../output.ts';
+import { defaultDelta, optionObject, planFileName, renderOptions } from '../planning.ts';
+import { addTableOptions, readUserTable, trainingContributions, type TableOptions } from '../table.ts';
+import { neighbourChoices } from './guarantee-options.ts';
+
+const verb = 'plan';
+
+interface PlanCommandOptions extends TableOptions, CommonOptions {
+  readonly users?: number;
+  readonly records?: number;
+  readonly epsilon?: number;
+  readonly delta?: number;
+  readonly neighbours: Neighbours;
+  readonly k: readonly number[];
+  readonly batchSize?: number;
+  readonly steps?: number;
+  readonly clipNorm: number;
+  readonly strategy: SelectionStrategy;
+  readonly tokens?: number;
+  readonly chunkTokens?: number;
+  readonly seed: string;
+  readonly heldOut: number;
+  readonly heldOutSeed: string;
+  readonly out?: string;
+  readonly force?: true;
+}
+
+interface Population {
+  readonly contributions: readonly number[];
+  readonly heldOutUsers: number;
+  readonly notes: readonly string[];
+}
+
+/** `records` spread over `users` as evenly as whole numbers allow. */
+function evenContributions(users: number, records: number): number[] {
+  if (records < users) {
+    throw new DpError(
+      'INVALID_ARGUMENT',
+      `Cannot plan: ${records} records for ${users} users leave some without any. Give at least one record a user.`,
+    );
+  }
+  const each = Math.floor(records / users);
+  return Array.from({ length: users }, (_, user) => (user < records % users ? each + 1 : each));
+}
+
+async function populationOf(path: string | undefined, options: PlanCommandOptions): Promise<Population> {
+  const { users, records, heldOut, heldOutSeed } = options;
+  if (path !== undefined) {
+    const read = await readUserTable(path, { ...options, needsText: false });
+    const { contributions, heldOutUsers } = trainingContributions(read.records, {
+      fraction: heldOut,
+      seed: heldOutSeed,
+    });
+    return { contributions, heldOutUsers, notes: [] };
+  }
+  const total = required(users, { verb, name: 'TABLE or --users', example: '1000 --records 20000' });
+  const all = required(records, { verb, name: '--records', example: '20000' });
+  const note = `${all} records are assumed to be spread evenly over ${total} training users; a real table is planned from its own counts.`;
+  return { contributions: evenContributions(total, all), heldOutUsers: 0, notes: [note] };
+}
+
+function makeOptions(population: Population, options: PlanCommandOptions): PlanOption[] {
+  const { contributions } = population;
+  const { neighbours, clipNorm, k, strategy, seed, tokens = null, chunkTokens = null } = options;
+  return planOptions({
+    contributions,
+    epsilon: required(options.epsilon, { verb, name: '--epsilon', example: '8' }),
+    delta: options.delta ?? defaultDelta(contributions.length),
+    recordsPerUser: k,
+    batchSize: required(options.batchSize, { verb, name: '--batch-size', example: '256' }),
+    steps: required(options.steps, { verb, name: '--steps', example: '500' }),
+    clipNorm,
+    neighbours,
+    selection: { strategy, seed, tokensPerUser: tokens, chunkTokens },
+    heldOut: { fraction: options.heldOut, seed: options.heldOutSeed },
+  });
+}
+
+/** Writes one plan file per option and names them in order. */
+function writePlans(folder: string, planned: readonly PlanOption[], force: boolean): string[] {
+  const paths = planned.map(option => join(folder, planFileName(option)));
+  for (const path of paths) checkAbsent(path, { verb, force });
+  for (const [at, path] of paths.entries()) writeWhole(path, renderJson(planned[at]!.plan));
+  return paths;
+}
+
+async function plan(
+  path: string | undefined,
+  options: PlanCommandOptions,
+  { progress }: Surroundings,
+): Promise<Answer> {
+  progress.stage('planning');
+  const population = await populationOf(path, options);
+  const planned = makeOptions(population, options);
+  const files = options.out === undefined ? [] : writePlans(options.out, planned, options.force === true);
+  const objects = planned.map((option, at) => ({
+    ...optionObject(option),
+    notes: [...population.notes, ...option.notes],
+    ...(files[at] === undefined ? {} : { file: files[at] }),
+  }));
+  const lines = [
+    renderOptions(planned),
+    ...population.notes.map(note => `Note: ${note}`),
+    ...files.map(file => `Wrote ${file}`),
+  ];
+  const { contributions, heldOutUsers } = population;
+  return { json: { options: objects, users: contributions.length, heldOutUsers }, text: lines.join('\n') };
+}
+
+function addTargetOptions(command: Command): Command {
+  return command
+    .optionsGroup('Guarantee:')
+    .option('--epsilon <e>', 'target of the upper bound, in nats, above 0 (required)', positive('--epsilon'))
+    .option('--delta <d>', 'failure probability in (0, 1) (default: 1/users^1.1)', delta('--delta'))
+    .option(
+      '--neighbours <relation>',
+      `${neighbourChoices.join(', ')} of one user with all records`,
+      choice('--neighbours', neighbourChoices),
+      'add-or-remove',
+    )
+    .optionsGroup('Training:')
+    .option('--k <list>', 'records per user, whole numbers with commas between', counts('--k'), [1, 2, 5, 10])
+    .option(
+      '--batch-size <b>',
+      'record gradients a step, expected, for every option (required)',
+      count('--batch-size'),
+    )
+    .option('--steps <n>', 'noised steps, a whole number (required)', count('--steps'))
+    .option('--clip-norm <c>', 'L2 norm to which a gradient is clipped, above 0', positive('--clip-norm'), 1);
+}
+
+function addSelectionOptions(command: Command): Command {
+  return command
+    .optionsGroup('Selection:')
+    .option(
+      '--strategy <name>',
+      `which records a user keeps: ${allStrategies.join(', ')}`,
+      choice('--strategy', allStrategies),
+      'random',
+    )
+    .option('--tokens <t>', 'most tokens per user (default: no cap)', count('--tokens'))
+    .option(
+      '--chunk-tokens <l>',
+      'tokens in a block of random-chunk (default: none)',
+      count('--chunk-tokens'),
+    )
+    .option('--seed <text>', 'public seed of the selection; no part of the guarantee', '42')
+    .option('--held-out <share>', 'share of users kept out of training, in [0, 1)', share('--held-out'), 0.1)
+    .option('--held-out-seed <text>', 'public seed of who is kept out', 'held-out')
+    .optionsGroup('Population without a table:')
+    .option('--users <n>', 'training users (default: from TABLE)', count('--users'))
+    .option('--records <n>', 'their records, spread evenly (default: from TABLE)', count('--records'))
+    .optionsGroup('Output:')
+    .option('--out <folder>', 'write one plan file per option there (default: none)')
+    .option('--force', 'overwrite plan files (default: refuse)');
+}
+
+/** `privacy-unit plan`: what each mechanism costs at one target. */
+export function planCommand(deliver: Deliver): Command {
+  const command = createCommand('plan', {
+    summary: 'noise of both mechanisms for a target epsilon and several caps k',
+    description:
+      'Compares Group Privacy and User-wise DP-SGD at equal computation and equal guarantee, one option for each mechanism and k.',
+    examples: [
+      'plan letters.parquet --user author --epsilon 8 --k 1,2,5,10 --batch-size 256 --steps 500 --out plans',
+      'plan --users 10000 --records 200000 --epsilon 3 --delta 1e-6 --batch-size 1000 --steps 1000 --json',
+    ],
+  }).argument('[TABLE]', 'Arrow, Parquet, JSONL or CSV, one record a row');
+  addSelectionOptions(addTargetOptions(addTableOptions(command)));
+  return command.action((path: string | undefined, options: PlanCommandOptions) =>
+    deliver(options, surroundings => plan(path, options, surroundings)),
+  );
+}

@@ -1,0 +1,155 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import {
+  parsePlan,
+  renderStatement,
+  statementOf,
+  type Plan,
+  type Statement,
+} from '../../accounting/index.ts';
+import { openEngine, train, type LanguageModel, type TrainingResult } from '../../trainer/index.ts';
+import { count, positive, required } from '../arguments.ts';
+import { createCommand, type CommonOptions, type Deliver, type Surroundings } from '../command.ts';
+import { readJson, writeWhole } from '../files.ts';
+import {
+  addLoraOptions,
+  addModelOptions,
+  newModel,
+  publicModel,
+  withAdapters,
+  type LoraOptions,
+  type ModelOptions,
+} from '../models.ts';
+import { number, renderJson, upward, type Answer } from '../output.ts';
+import { trainingProgress } from '../progress.ts';
+import { addTableOptions, readUserTable, type TableOptions } from '../table.ts';
+import { usersForPlan } from '../training-data.ts';
+
+const verb = 'train';
+
+interface TrainCommandOptions extends TableOptions, CommonOptions, ModelOptions, LoraOptions {
+  readonly out?: string;
+  readonly model?: string;
+  readonly learningRate?: number;
+  readonly checkpointEvery: number;
+  readonly evaluationRecords: number;
+  readonly seed: string;
+  readonly force?: true;
+}
+
+async function startingModel(
+  options: TrainCommandOptions,
+  note: (text: string) => void,
+): Promise<LanguageModel> {
+  const { model, seed } = options;
+  if (model !== undefined) return withAdapters(await publicModel(model, verb), { ...options, seed });
+  note(
+    'No --model: training starts from random parameters. A model trained on public text needs less privacy.',
+  );
+  return withAdapters(await newModel(options, seed), { ...options, seed });
+}
+
+/** Writes the statement in both forms beside the model. */
+export function writeStatement(folder: string, statement: Statement): void {
+  writeWhole(join(folder, 'statement.json'), renderJson(statement));
+  writeWhole(join(folder, 'statement.txt'), `${renderStatement(statement)}\n`);
+}
+
+function answerOf(result: TrainingResult, parts: { statement: Statement; out: string }): Answer {
+  const { epsilon, delta, perplexity, steps, stepsCounted, seconds } = result;
+  const { statement, out } = parts;
+  const text = [
+    renderStatement(statement),
+    '',
+    perplexity === null
+      ? 'Perplexity: no user was held out.'
+      : `Perplexity on ${perplexity.after.users} held-out users: ${number(perplexity.before.byRecord)} before, ${number(perplexity.after.byRecord)} after (not private).`,
+    `${steps} steps in ${seconds.toFixed(1)} s. Model, ledger and statement are in ${out}.`,
+  ].join('\n');
+  const { truncation, diagnostics, notPrivate } = result;
+  const json = {
+    epsilon,
+    delta,
+    perplexity,
+    steps,
+    stepsCounted,
+    seconds,
+    statement,
+    model: join(out, 'model'),
+    ledger: join(out, 'ledger.jsonl'),
+    truncation,
+    diagnostics,
+    notPrivate,
+  };
+  return { json, text };
+}
+
+async function run(
+  paths: { plan: string; table: string },
+  options: TrainCommandOptions,
+  { signal, progress, note }: Surroundings,
+): Promise<Answer> {
+  const out = required(options.out, { verb, name: '--out', example: 'run' });
+  const plan: Plan = parsePlan(readJson(paths.plan, 'the plan'));
+  const { records } = await readUserTable(paths.table, { ...options, needsText: true });
+  const model = await startingModel(options, note);
+  const { evaluationRecords, checkpointEvery, learningRate } = options;
+  const data = usersForPlan(records, { plan, tokenizer: model.tokenizer, evaluationRecords });
+  if (existsSync(join(out, 'ledger.jsonl'))) note(`Going on with the run in ${out}.`);
+  const result = await train({
+    plan,
+    ...data,
+    model,
+    engine: await openEngine(),
+    settings: { checkpointEvery, ...(learningRate === undefined ? {} : { learningRate }) },
+    folder: out,
+    force: options.force === true,
+    signal,
+    onProgress: trainingProgress(progress, 'training'),
+  });
+  const statement = statementOf(plan, { epsilon: result.epsilon, steps: result.stepsCounted });
+  writeStatement(out, statement);
+  return answerOf(result, { statement, out });
+}
+
+function addTrainingOptions(command: Command): Command {
+  return command
+    .optionsGroup('Training:')
+    .option('--model <folder>', 'starting model, trained on public text (default: a new model)')
+    .option(
+      '--learning-rate <r>',
+      'highest learning rate, above 0 (default: 0.01 for adapters, 0.002 for every parameter)',
+      positive('--learning-rate'),
+    )
+    .option('--checkpoint-every <n>', 'steps between checkpoints', count('--checkpoint-every'), 10)
+    .option(
+      '--evaluation-records <n>',
+      'most records of a held-out user that are evaluated',
+      count('--evaluation-records'),
+      100,
+    )
+    .option('--seed <text>', 'seed of new parameters and adapters; noise is never seeded', '42')
+    .optionsGroup('Output:')
+    .option('--out <folder>', 'where model, ledger, checkpoint and statement go (required)')
+    .option('--force', 'start anew where the folder holds a finished run (default: refuse)');
+}
+
+/** `privacy-unit train`: trains under a plan, or goes on with a run that was cut off. */
+export function trainCommand(deliver: Deliver): Command {
+  const command = createCommand('train', {
+    summary: 'train a language model under a plan',
+    description:
+      'Trains by the mechanism of the plan. A run that was interrupted goes on when it is started again with the same arguments; its epsilon counts every step that was noised.',
+    examples: [
+      'train plans/user-wise-k10.json letters.parquet --user author --model public-model --out run',
+      'train plan.json letters.arrow --model public-model --lora-rank 4 --out run --json',
+    ],
+  })
+    .argument('<PLAN>', 'plan file written by `privacy-unit plan --out`')
+    .argument('<TABLE>', 'Arrow, Parquet, JSONL or CSV, one record a row');
+  addModelOptions(addLoraOptions(addTrainingOptions(addTableOptions(command))));
+  return command.action((plan: string, table: string, options: TrainCommandOptions) =>
+    deliver(options, surroundings => run({ plan, table }, options, surroundings)),
+  );
+}

@@ -44,11 +44,7 @@ export interface SequenceEvent {
 
 /** What happened to the data: plain serialisable data that any accountant interprets. */
 export type DpEvent =
-  | GaussianEvent
-  | SubsampledGaussianEvent
-  | MixtureOfGaussiansEvent
-  | RepeatedEvent
-  | SequenceEvent;
+  GaussianEvent | SubsampledGaussianEvent | MixtureOfGaussiansEvent | RepeatedEvent | SequenceEvent;
 
 /** An event without structure: what one step of training is. */
 export type BasicEvent = GaussianEvent | SubsampledGaussianEvent | MixtureOfGaussiansEvent;

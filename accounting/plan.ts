@@ -1,4 +1,17 @@
-import type { Neighbours } from './event.ts';
+import type { Interval } from './accountant.ts';
+import {
+  checkChoice,
+  checkCount,
+  checkDelta,
+  checkNonNegative,
+  checkPositive,
+  checkProbability,
+  DpError,
+} from './check.ts';
+import type { BoundsByAccountant } from './epsilon.ts';
+import { poissonGroupEvent, type DpEvent, type Neighbours } from './event.ts';
+import { readFields } from './fields.ts';
+import { convertGroup, groupEpsilon, type BoundsByConversion, type GroupOptions } from './group.ts';
 
 /** The two mechanisms of arXiv 2406.14322. */
 export type Mechanism = 'group-privacy' | 'user-wise';
@@ -8,13 +21,7 @@ export type GroupConversion = 'none' | 'lemma' | 'rdp' | 'mixture';
 
 /** The strategies of the selection contract, v1. */
 export type SelectionStrategy =
-  | 'random'
-  | 'longest'
-  | 'shortest'
-  | 'highest-perplexity'
-  | 'lowest-perplexity'
-  | 'random-chunk'
-  | 'first';
+  'random' | 'longest' | 'shortest' | 'highest-perplexity' | 'lowest-perplexity' | 'random-chunk' | 'first';
 
 /** Which of a user's records may be used, and when they are drawn. */
 export interface SelectionRule {
@@ -62,4 +69,315 @@ export interface Plan {
   readonly selection: SelectionRule;
   /** Users kept out of training for evaluation, chosen by a keyed hash of their id (user-local). */
   readonly heldOut: { readonly fraction: number; readonly seed: string };
+}
+
+const verb = 'read the plan';
+
+const choices = {
+  mechanism: ['group-privacy', 'user-wise'],
+  neighbours: ['add-or-remove', 'replace', 'zero-out'],
+  over: ['records', 'users'],
+  conversion: ['none', 'lemma', 'rdp', 'mixture'],
+  strategy: [
+    'random',
+    'longest',
+    'shortest',
+    'highest-perplexity',
+    'lowest-perplexity',
+    'random-chunk',
+    'first',
+  ],
+  when: ['once', 'per-draw'],
+} as const;
+
+const keys = [
+  'format',
+  'version',
+  'mechanism',
+  'neighbours',
+  'unit',
+  'population',
+  'sampler',
+  'clipNorm',
+  'noiseMultiplier',
+  'steps',
+  'delta',
+  'targetEpsilon',
+  'groupConversion',
+  'selection',
+  'heldOut',
+] as const;
+
+/**
+ * Takes a value from outside as a plan, or says which field is wrong and what it holds.
+ *
+ * Nothing is filled in and nothing repaired: a missing key, an unknown one and a contradiction between fields are errors.
+ *
+ * @param json - parsed JSON
+ * @returns a plan that serialises to the same JSON
+ * @throws DpError `INVALID_ARGUMENT`
+ * @example
+ * ```ts
+ * const plan = parsePlan({
+ *   format: 'privacy-unit/plan', version: 1, mechanism: 'user-wise', neighbours: 'add-or-remove',
+ *   unit: { protection: 'user', recordsPerUser: 5 }, population: { users: 1000, records: 4000 },
+ *   sampler: { kind: 'poisson', over: 'users', samplingProbability: 0.01, expectedBatchSize: 10 },
+ *   clipNorm: 1, noiseMultiplier: 1, steps: 100, delta: 1e-4, targetEpsilon: null, groupConversion: 'none',
+ *   selection: { strategy: 'random', seed: '42', tokensPerUser: null, chunkTokens: null, when: 'once' },
+ *   heldOut: { fraction: 0.1, seed: '42' },
+ * });
+ * plan.sampler.expectedBatchSize; // 10
+ * ```
+ */
+export function parsePlan(json: unknown): Plan {
+  const fields = readFields(json, { verb, name: 'the plan', keys });
+  const plan: Plan = {
+    format: checkChoice(fields.format, { verb, name: 'format', choices: ['privacy-unit/plan'] }),
+    version: readVersion(fields.version),
+    mechanism: checkChoice(fields.mechanism, { verb, name: 'mechanism', choices: choices.mechanism }),
+    neighbours: checkChoice(fields.neighbours, { verb, name: 'neighbours', choices: choices.neighbours }),
+    unit: readUnit(fields.unit),
+    population: readPopulation(fields.population),
+    sampler: readSampler(fields.sampler),
+    clipNorm: checkPositive(fields.clipNorm, { verb, name: 'clipNorm' }),
+    noiseMultiplier: checkPositive(fields.noiseMultiplier, { verb, name: 'noiseMultiplier' }),
+    steps: checkCount(fields.steps, { verb, name: 'steps' }),
+    delta: checkDelta(fields.delta, { verb, name: 'delta' }),
+    targetEpsilon: readNullable(fields.targetEpsilon, 'targetEpsilon', checkPositive),
+    groupConversion: checkChoice(fields.groupConversion, {
+      verb,
+      name: 'groupConversion',
+      choices: choices.conversion,
+    }),
+    selection: readSelection(fields.selection),
+    heldOut: readHeldOut(fields.heldOut),
+  };
+  checkConsistency(plan);
+  return plan;
+}
+
+function readVersion(value: unknown): 1 {
+  if (value === 1) return 1;
+  throw new DpError(
+    'INVALID_ARGUMENT',
+    `Cannot ${verb}: version is ${String(value)}. Use a release that reads it; this one reads version 1.`,
+  );
+}
+
+function readUnit(value: unknown): Plan['unit'] {
+  const fields = readFields(value, { verb, name: 'unit', keys: ['protection', 'recordsPerUser'] });
+  return {
+    protection: checkChoice(fields.protection, { verb, name: 'unit.protection', choices: ['user'] }),
+    recordsPerUser: checkCount(fields.recordsPerUser, { verb, name: 'unit.recordsPerUser' }),
+  };
+}
+
+function readPopulation(value: unknown): Plan['population'] {
+  const fields = readFields(value, { verb, name: 'population', keys: ['users', 'records'] });
+  return {
+    users: checkCount(fields.users, { verb, name: 'population.users' }),
+    records: checkCount(fields.records, { verb, name: 'population.records' }),
+  };
+}
+
+function readSampler(value: unknown): SamplerPlan {
+  const fields = readFields(value, {
+    verb,
+    name: 'sampler',
+    keys: ['kind', 'over', 'samplingProbability', 'expectedBatchSize'],
+  });
+  return {
+    kind: checkChoice(fields.kind, { verb, name: 'sampler.kind', choices: ['poisson'] }),
+    over: checkChoice(fields.over, { verb, name: 'sampler.over', choices: choices.over }),
+    samplingProbability: checkProbability(fields.samplingProbability, {
+      verb,
+      name: 'sampler.samplingProbability',
+    }),
+    expectedBatchSize: checkPositive(fields.expectedBatchSize, { verb, name: 'sampler.expectedBatchSize' }),
+  };
+}
+
+function readSelection(value: unknown): SelectionRule {
+  const fields = readFields(value, {
+    verb,
+    name: 'selection',
+    keys: ['strategy', 'seed', 'tokensPerUser', 'chunkTokens', 'when'],
+  });
+  return {
+    strategy: checkChoice(fields.strategy, { verb, name: 'selection.strategy', choices: choices.strategy }),
+    seed: readText(fields.seed, 'selection.seed'),
+    tokensPerUser: readNullable(fields.tokensPerUser, 'selection.tokensPerUser', checkCount),
+    chunkTokens: readNullable(fields.chunkTokens, 'selection.chunkTokens', checkCount),
+    when: checkChoice(fields.when, { verb, name: 'selection.when', choices: choices.when }),
+  };
+}
+
+function readHeldOut(value: unknown): Plan['heldOut'] {
+  const fields = readFields(value, { verb, name: 'heldOut', keys: ['fraction', 'seed'] });
+  const fraction = checkNonNegative(fields.fraction, { verb, name: 'heldOut.fraction' });
+  if (fraction >= 1) throw contradiction(`heldOut.fraction is ${fraction}`, 'Give a number in [0, 1)');
+  return { fraction, seed: readText(fields.seed, 'heldOut.seed') };
+}
+
+function readNullable(
+  value: unknown,
+  name: string,
+  check: (value: unknown, context: { verb: string; name: string }) => number,
+): number | null {
+  return value === null ? null : check(value, { verb, name });
+}
+
+function readText(value: unknown, name: string): string {
+  if (typeof value === 'string') return value;
+  throw contradiction(`${name} is ${JSON.stringify(value) ?? 'undefined'}`, 'Give a text');
+}
+
+function contradiction(what: string, change: string): DpError {
+  return new DpError('INVALID_ARGUMENT', `Cannot ${verb}: ${what}. ${change}.`);
+}
+
+/** What contradicts what, as pairs of the finding and the way out; the first finding is thrown. */
+function checkConsistency(plan: Plan): void {
+  const findings = [...samplerFindings(plan), ...selectionFindings(plan)];
+  if (findings.length > 0) throw contradiction(...findings[0]!);
+}
+
+type Finding = readonly [what: string, change: string];
+
+function samplerFindings({ mechanism, sampler, unit, population, groupConversion }: Plan): Finding[] {
+  const findings: Finding[] = [];
+  const over = mechanism === 'group-privacy' ? 'records' : 'users';
+  if (sampler.over !== over)
+    findings.push([`sampler.over is ${sampler.over} under ${mechanism}`, `Sample ${over}`]);
+  const expected = sampler.samplingProbability * population[over];
+  if (!(Math.abs(sampler.expectedBatchSize - expected) <= 1e-9 * expected)) {
+    const product = `sampler.samplingProbability × population.${over}`;
+    findings.push([
+      `sampler.expectedBatchSize is ${sampler.expectedBatchSize}`,
+      `Give ${product} = ${expected}`,
+    ]);
+  }
+  const conversion = `groupConversion is ${groupConversion} under ${mechanism}`;
+  if (mechanism === 'user-wise' && groupConversion !== 'none') findings.push([conversion, 'Give none']);
+  if (mechanism === 'group-privacy' && unit.recordsPerUser > 1 && groupConversion === 'none')
+    findings.push([
+      `${conversion} with ${unit.recordsPerUser} records per user`,
+      'Give lemma, rdp or mixture',
+    ]);
+  return findings;
+}
+
+function selectionFindings({ mechanism, unit, population, selection }: Plan): Finding[] {
+  const findings: Finding[] = [];
+  if (selection.when === 'per-draw' && mechanism !== 'user-wise')
+    findings.push([`selection.when is per-draw under ${mechanism}`, 'Give once']);
+  if ((selection.chunkTokens !== null) !== (selection.strategy === 'random-chunk')) {
+    const chunks = selection.chunkTokens === null ? 'Give a number of tokens' : 'Give null';
+    findings.push([`selection.chunkTokens is ${selection.chunkTokens} for ${selection.strategy}`, chunks]);
+  }
+  const most = population.users * unit.recordsPerUser;
+  if (selection.when === 'once' && population.records > most) {
+    const cap = `${population.users} users with at most ${unit.recordsPerUser} records each`;
+    findings.push([`population.records is ${population.records} for ${cap}`, `Give at most ${most}`]);
+  }
+  return findings;
+}
+
+/**
+ * What one user's neighbours see of a run of the plan.
+ *
+ * User-wise: the subsampled Gaussian over users. Group Privacy: the mixture of Gaussians of a user with the most records.
+ *
+ * @param steps - noised steps that may have been released, at least 1; the plan's where left out
+ * @throws DpError `INVALID_ARGUMENT`
+ * @example
+ * ```ts
+ * import { planOptions } from 'privacy-unit/accounting';
+ * const selection = { strategy: 'random', seed: '1', tokensPerUser: null, chunkTokens: null, when: 'once' } as const;
+ * const [, { plan }] = planOptions({
+ *   contributions: [1, 2, 3, 4], epsilon: 8, delta: 0.01, recordsPerUser: [2], batchSize: 4, steps: 10, clipNorm: 1,
+ *   neighbours: 'add-or-remove', selection, heldOut: { fraction: 0, seed: '1' },
+ * });
+ * eventOfPlan(plan, 3).count; // 3
+ * ```
+ */
+export function eventOfPlan(plan: Plan, steps: number = plan.steps): DpEvent {
+  return poissonGroupEvent(samplingOf(plan, steps));
+}
+
+function samplingOf(plan: Plan, steps: number): GroupOptions {
+  return {
+    noiseMultiplier: plan.noiseMultiplier,
+    samplingProbability: plan.sampler.samplingProbability,
+    steps: checkCount(steps, { verb: 'account for the plan', name: 'steps' }),
+    groupSize: plan.mechanism === 'group-privacy' ? plan.unit.recordsPerUser : 1,
+    delta: plan.delta,
+    neighbours: plan.neighbours,
+  };
+}
+
+/** ε of a plan's run and the answers behind it. */
+export interface PlanEpsilon {
+  /** Upper bound by the plan's own conversion. */
+  readonly epsilon: Interval;
+  readonly byAccountant: BoundsByAccountant;
+  /** All three conversions, for Group Privacy with more than one record per user. */
+  readonly byConversion?: BoundsByConversion;
+}
+
+/**
+ * ε of a user after `steps` steps of the plan, at the plan's δ.
+ *
+ * @param options - steps: noised steps that may have been released, >= 0; the plan's where left out
+ * @returns for a calibrated plan epsilon.upper is at most the target; no steps cost nothing
+ * @throws DpError `INVALID_ARGUMENT`
+ * @example
+ * ```ts
+ * import { planOptions } from 'privacy-unit/accounting';
+ * const selection = { strategy: 'random', seed: '1', tokensPerUser: null, chunkTokens: null, when: 'once' } as const;
+ * const [, { plan }] = planOptions({
+ *   contributions: [1, 2, 3, 4], epsilon: 8, delta: 0.01, recordsPerUser: [2], batchSize: 4, steps: 10, clipNorm: 1,
+ *   neighbours: 'add-or-remove', selection, heldOut: { fraction: 0, seed: '1' },
+ * });
+ * epsilonOfPlan(plan).epsilon.upper <= 8; // true
+ * epsilonOfPlan(plan, { steps: 11 }).epsilon.upper > 8; // true
+ * ```
+ */
+export function epsilonOfPlan(plan: Plan, { steps = plan.steps }: { steps?: number } = {}): PlanEpsilon {
+  if (steps === 0) return { epsilon: { lower: 0, upper: 0 }, byAccountant: {} };
+  const options = samplingOf(plan, steps);
+  const conversion = plan.groupConversion === 'none' ? 'mixture' : plan.groupConversion;
+  if (options.groupSize === 1) return plannedEpsilon(options, conversion);
+  const { byConversion, byAccountant } = groupEpsilon(options);
+  const { upper } = byConversion[conversion];
+  return { epsilon: { lower: byConversion.mixture.lower ?? 0, upper }, byAccountant, byConversion };
+}
+
+function plannedEpsilon(options: GroupOptions, conversion: keyof BoundsByConversion): PlanEpsilon {
+  const { bound, byAccountant } = convertGroup(options, conversion);
+  return { epsilon: { lower: bound.lower ?? 0, upper: bound.upper }, byAccountant };
+}
+
+/**
+ * ε of a user after each of several numbers of steps, by the plan's conversion alone.
+ *
+ * @param stepsList - each >= 0
+ * @example
+ * ```ts
+ * import { planOptions } from 'privacy-unit/accounting';
+ * const selection = { strategy: 'random', seed: '1', tokensPerUser: null, chunkTokens: null, when: 'once' } as const;
+ * const [, { plan }] = planOptions({
+ *   contributions: [1, 2, 3, 4], epsilon: 8, delta: 0.01, recordsPerUser: [2], batchSize: 4, steps: 10, clipNorm: 1,
+ *   neighbours: 'add-or-remove', selection, heldOut: { fraction: 0, seed: '1' },
+ * });
+ * const [before, after] = epsilonCurve(plan, [0, 10]);
+ * before; // { lower: 0, upper: 0 }
+ * after.upper; // ~8.00
+ * ```
+ */
+export function epsilonCurve(plan: Plan, stepsList: readonly number[]): Interval[] {
+  const conversion = plan.groupConversion === 'none' ? 'mixture' : plan.groupConversion;
+  return stepsList.map(steps =>
+    steps === 0 ? { lower: 0, upper: 0 } : plannedEpsilon(samplingOf(plan, steps), conversion).epsilon,
+  );
 }

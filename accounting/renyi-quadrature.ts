@@ -141,15 +141,24 @@ function shapeOf(direction: Direction, order: number, shift: number): Shape {
   // φ(r) <= curvature·(r - 1)² for r <= 1.
   const curvature = (order - 1) * Math.max(1, order / 2);
   if (direction === 'remove') {
-    const ends = [[curvature, 0], [1, order]] as const;
+    const ends = [
+      [curvature, 0],
+      [1, order],
+    ] as const;
     return { power: order, negative: 0, slopes: [0, order * shift], ends };
   }
   if (direction === 'replace') {
-    const ends = [[curvature, 0], [1, order]] as const;
+    const ends = [
+      [curvature, 0],
+      [1, order],
+    ] as const;
     return { power: order, negative: order - 1, slopes: [shift, (2 * order - 1) * shift], ends };
   }
   const power = 1 - order;
-  const ends = [[1, power], [order - 1, 1]] as const;
+  const ends = [
+    [1, power],
+    [order - 1, 1],
+  ] as const;
   return { power, negative: order - 1, slopes: [(order - 1) * shift, shift], ends };
 }
 
@@ -187,7 +196,10 @@ function logRuleError(nodes: Nodes, { power, negative }: Shape, logMoment: numbe
     const height = Math.min(angle / nodes.shift, (2 * Math.PI) / nodes.step);
     const growth = logMoment - negative * Math.log(Math.cos(height * nodes.shift));
     const logMass = (height * height) / 2 + logOnePlusExp(growth - logConstant) + logConstant;
-    least = Math.min(least, Math.LN2 + logMass - Math.log(Math.expm1(Math.min(700, (2 * Math.PI * height) / nodes.step))));
+    least = Math.min(
+      least,
+      Math.LN2 + logMass - Math.log(Math.expm1(Math.min(700, (2 * Math.PI * height) / nodes.step))),
+    );
   }
   return least;
 }
@@ -198,7 +210,8 @@ function logConvexPart(loss: number, power: number): number {
   if (exponent > 600) return exponent;
   const excess = Math.expm1(loss);
   if (Math.abs(excess) * Math.max(2, Math.abs(power)) < 0.1) return Math.log(convexSeries(excess, power));
-  if (power > 0 && power < 2) return Math.log(Math.exp(loss) * Math.expm1((power - 1) * loss) - (power - 1) * excess);
+  if (power > 0 && power < 2)
+    return Math.log(Math.exp(loss) * Math.expm1((power - 1) * loss) - (power - 1) * excess);
   return Math.log(Math.expm1(exponent) - power * excess);
 }
 

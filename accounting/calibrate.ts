@@ -1,0 +1,105 @@
+import type { Interval } from './accountant.ts';
+import { checkChoice, checkCount, checkDelta, checkPositive, checkProbability, DpError } from './check.ts';
+import type { EpsilonOptions } from './epsilon.ts';
+import { convertGroup, recordDelta, type Conversion, type GroupOptions } from './group.ts';
+import { findThreshold, type Trial } from './threshold.ts';
+
+/** What the noise is to achieve, and what is given. */
+export interface CalibrationOptions extends EpsilonOptions {
+  /** Target that the upper bound must not exceed, in nats, > 0. */
+  readonly epsilon: number;
+  /** Of one unit of sampling in one step, in (0, 1]. */
+  readonly samplingProbability: number;
+  readonly steps: number;
+  /** Records a user may have, each sampled on its own; 1 where the user is sampled as a whole, the default. */
+  readonly groupSize?: number | undefined;
+  /** How records become a user where groupSize > 1; `mixture` unless said otherwise. */
+  readonly conversion?: Conversion | undefined;
+}
+
+/** A noise multiplier and what it achieves. */
+export interface Calibration {
+  readonly noiseMultiplier: number;
+  readonly epsilon: Interval;
+}
+
+const verb = 'calibrate the noise';
+const tolerance = 1e-3;
+const limits = [Math.log(0.02), Math.log(1e6)] as const;
+
+/**
+ * The least noise multiplier, to within the tolerance, whose certified ε does not exceed the target.
+ *
+ * @returns epsilon.upper <= target always, and >= 0.999 of it unless a noise multiplier of 0.02 already suffices
+ * @throws DpError `INVALID_ARGUMENT`; `BUDGET_UNREACHABLE` where a noise multiplier of 1e6 is still too little
+ * @example
+ * ```ts
+ * const { noiseMultiplier, epsilon } = calibrateNoise({
+ *   epsilon: 1, delta: 1e-6, samplingProbability: 0.01, steps: 1000, neighbours: 'add-or-remove',
+ * });
+ * epsilon.upper <= 1; // true
+ * noiseMultiplier; // ~1.46
+ * ```
+ */
+export function calibrateNoise(options: CalibrationOptions): Calibration {
+  const question = checked(options);
+  const { at, value, answer } = search(question, { start: firstGuess(question), tolerance });
+  if (value > 0) throw unreachable(question, answer);
+  return { noiseMultiplier: Math.exp(at), epsilon: answer };
+}
+
+type Question = GroupOptions & { readonly epsilon: number; readonly conversion: Conversion };
+
+function checked(options: CalibrationOptions): Question {
+  const conversion = options.conversion ?? 'mixture';
+  return {
+    epsilon: checkPositive(options.epsilon, { verb, name: 'epsilon' }),
+    delta: checkDelta(options.delta, { verb, name: 'delta' }),
+    samplingProbability: checkProbability(options.samplingProbability, { verb, name: 'samplingProbability' }),
+    steps: checkCount(options.steps, { verb, name: 'steps' }),
+    groupSize: checkCount(options.groupSize ?? 1, { verb, name: 'groupSize' }),
+    conversion: checkChoice(conversion, { verb, name: 'conversion', choices: ['lemma', 'rdp', 'mixture'] }),
+    neighbours: options.neighbours,
+    accountant: options.accountant,
+    noiseMultiplier: 1,
+  };
+}
+
+/** Reports ask the same function, so a calibrated plan can't exceed its target later. */
+function search(
+  question: Question,
+  options: { start: number; tolerance: number },
+): Trial & { answer: Interval } {
+  const answers = new Map<number, Interval>();
+  const excess = (logNoise: number): number => {
+    const { bound } = convertGroup({ ...question, noiseMultiplier: Math.exp(logNoise) }, question.conversion);
+    answers.set(logNoise, { lower: bound.lower ?? 0, upper: bound.upper });
+    return Math.log(bound.upper / question.epsilon);
+  };
+  const found = findThreshold(excess, { ...options, slope: -1, limits });
+  return { ...found, answer: answers.get(found.at)! };
+}
+
+/** Logarithm of a noise multiplier to start from, got cheaply: from RDP, or from the record's share of the budget. */
+function firstGuess(question: Question): number {
+  const { epsilon, delta, samplingProbability, steps, groupSize, conversion, accountant } = question;
+  if (conversion === 'lemma' && groupSize > 1) {
+    const share = epsilon / groupSize;
+    const record = { ...question, groupSize: 1, epsilon: share, delta: recordDelta(share, delta, groupSize) };
+    return Math.log(calibrateNoise(record).noiseMultiplier);
+  }
+  const central = groupSize * samplingProbability * Math.sqrt(2 * steps * Math.log(1.25 / delta));
+  const start = Math.log(Math.max(0.5, central / epsilon));
+  if (conversion === 'rdp' || accountant === 'rdp' || question.neighbours === 'replace') return start;
+  return search({ ...question, accountant: 'rdp' }, { start, tolerance: 0.02 }).at;
+}
+
+function unreachable(question: Question, { upper }: Interval): DpError {
+  const { epsilon, delta, steps, groupSize, conversion } = question;
+  const group = groupSize === 1 ? '' : ` for ${groupSize} records per user by the ${conversion} conversion`;
+  return new DpError(
+    'BUDGET_UNREACHABLE',
+    `Cannot reach epsilon ${epsilon} at delta ${delta} in ${steps} steps${group}: even noiseMultiplier 1e6 gives ${upper.toPrecision(3)}. ` +
+      'Lower steps or samplingProbability.',
+  );
+}

@@ -1,0 +1,247 @@
+import type { Bound, Interval } from './accountant.ts';
+import { checkCount, DpError } from './check.ts';
+import type { BoundsByAccountant } from './epsilon.ts';
+import type { BoundsByConversion } from './group.ts';
+import type { Plan } from './plan.ts';
+
+/** What is known only after the run, or from the accountants. */
+export interface StatementFacts {
+  /** ε after all steps counted, such as `epsilonOfPlan` answers it. */
+  readonly epsilon: Interval;
+  /** Noised steps that may have been released; a resumed run may count more than planned. */
+  readonly steps: number;
+  readonly byAccountant?: BoundsByAccountant | undefined;
+  readonly byConversion?: BoundsByConversion | undefined;
+  /** Name, version and hash of the code that ran. */
+  readonly code?: string | undefined;
+  /** The sampling as it was performed, where that is known better than from the plan. */
+  readonly samplingPerformed?: string | undefined;
+}
+
+/** A privacy guarantee with everything that it depends on, as plain data. */
+export interface Statement {
+  readonly format: 'privacy-unit/statement';
+  readonly version: 1;
+  readonly epsilon: Interval;
+  readonly delta: number;
+  readonly unit: { readonly protection: 'user'; readonly recordsPerUser: number };
+  readonly neighbours: Plan['neighbours'];
+  readonly mechanism: Plan['mechanism'];
+  readonly clipNorm: number;
+  readonly noiseMultiplier: number;
+  readonly sampling: Plan['sampler'] & { readonly performed: string };
+  readonly steps: { readonly planned: number; readonly counted: number };
+  readonly groupConversion: Plan['groupConversion'];
+  readonly byAccountant: BoundsByAccountant;
+  readonly byConversion: BoundsByConversion | null;
+  readonly selection: Plan['selection'];
+  readonly heldOut: Plan['heldOut'];
+  /** Constants that the analysis takes as known to everybody. */
+  readonly publicConstants: Plan['population'] & { readonly recordsPerUser: number };
+  readonly assumptions: readonly string[];
+  readonly warnings: readonly string[];
+  readonly code: string | null;
+}
+
+/**
+ * The guarantee of a run in one object; text, JSON and HTML show the same one.
+ *
+ * @throws DpError `INVALID_ARGUMENT` where ε is no interval or steps is no count
+ * @example
+ * ```ts
+ * import { planOptions } from 'privacy-unit/accounting';
+ * const selection = { strategy: 'random', seed: '1', tokensPerUser: null, chunkTokens: null, when: 'once' } as const;
+ * const [, { plan }] = planOptions({
+ *   contributions: [1, 2, 3, 4], epsilon: 8, delta: 0.01, recordsPerUser: [2], batchSize: 4, steps: 10, clipNorm: 1,
+ *   neighbours: 'add-or-remove', selection, heldOut: { fraction: 0, seed: '1' },
+ * });
+ * const statement = statementOf(plan, { epsilon: { lower: 7, upper: 8 }, steps: 12 });
+ * statement.steps; // { planned: 10, counted: 12 }
+ * statement.unit; // { protection: 'user', recordsPerUser: 2 }
+ * ```
+ */
+export function statementOf(plan: Plan, facts: StatementFacts): Statement {
+  const epsilon = checkInterval(facts.epsilon);
+  const counted = checkCount(facts.steps, { verb: 'state the guarantee', name: 'steps', least: 0 });
+  const { recordsPerUser } = plan.unit;
+  return {
+    format: 'privacy-unit/statement',
+    version: 1,
+    epsilon,
+    delta: plan.delta,
+    unit: { protection: 'user', recordsPerUser },
+    neighbours: plan.neighbours,
+    mechanism: plan.mechanism,
+    clipNorm: plan.clipNorm,
+    noiseMultiplier: plan.noiseMultiplier,
+    sampling: { ...plan.sampler, performed: facts.samplingPerformed ?? poissonInWords(plan) },
+    steps: { planned: plan.steps, counted },
+    groupConversion: plan.groupConversion,
+    byAccountant: facts.byAccountant ?? {},
+    byConversion: facts.byConversion ?? null,
+    selection: plan.selection,
+    heldOut: plan.heldOut,
+    publicConstants: { ...plan.population, recordsPerUser },
+    assumptions: assumptionsOf(plan),
+    warnings: warningsOf(plan, epsilon, counted),
+    code: facts.code ?? null,
+  };
+}
+
+function checkInterval({ lower, upper }: Interval): Interval {
+  if (lower >= 0 && lower <= upper) return { lower, upper };
+  throw new DpError(
+    'INVALID_ARGUMENT',
+    `Cannot state the guarantee: epsilon is [${lower}, ${upper}]. Give an interval with 0 <= lower <= upper.`,
+  );
+}
+
+function poissonInWords({ sampler }: Plan): string {
+  return `Poisson: in every step each of the ${sampler.over} takes part independently; empty batches are noised and counted`;
+}
+
+function assumptionsOf(plan: Plan): string[] {
+  const { selection, mechanism, heldOut } = plan;
+  const assumptions = [
+    'Every record belongs to exactly one user, and no text of one user repeats that of another.',
+    `Users, records and the cap are public: they set the sampling probability and the denominator.`,
+    `Selection (${selection.strategy}) looks at one user's records at a time and at nothing private of others.`,
+    'The noise comes from a generator that nobody can predict; the model and all intermediate models may be released.',
+  ];
+  if (selection.strategy.endsWith('perplexity'))
+    assumptions.push('The scores that selection ranks by come from a model that never saw private data.');
+  if (mechanism === 'user-wise')
+    assumptions.push('A user is clipped once a step, after averaging their records.');
+  if (heldOut.fraction > 0) assumptions.push('Held-out users are chosen by a hash of their own id.');
+  return assumptions;
+}
+
+function warningsOf({ delta, population, steps }: Plan, { upper }: Interval, counted: number): string[] {
+  const warnings: string[] = [];
+  if (delta >= 1 / population.users)
+    warnings.push(
+      `delta ${delta} is not below 1/users = ${(1 / population.users).toPrecision(3)}: publishing one user outright could satisfy it.`,
+    );
+  if (upper > 10) warnings.push(`epsilon ${upward(upper)} is above 10: it has little formal meaning.`);
+  if (counted > steps)
+    warnings.push(`${counted} steps were counted where ${steps} were planned: epsilon is for all of them.`);
+  warnings.push('Tuning on the same users (several runs of which the best is kept) is not covered.');
+  warnings.push(
+    'Losses, perplexities and counts measured on private users are not covered; only the trained model is.',
+  );
+  return warnings;
+}
+
+/** A labelled fact of a statement; some have several lines. */
+export type StatementRow = readonly [label: string, ...lines: string[]];
+
+/**
+ * The statement as labelled lines, for text and HTML alike. Upper bounds are rounded up, lower ones down.
+ *
+ * @example
+ * ```ts
+ * import { planOptions } from 'privacy-unit/accounting';
+ * const selection = { strategy: 'random', seed: '1', tokensPerUser: null, chunkTokens: null, when: 'once' } as const;
+ * const [, { plan }] = planOptions({
+ *   contributions: [1, 2, 3, 4], epsilon: 8, delta: 0.01, recordsPerUser: [2], batchSize: 4, steps: 10, clipNorm: 1,
+ *   neighbours: 'add-or-remove', selection, heldOut: { fraction: 0, seed: '1' },
+ * });
+ * const rows = statementRows(statementOf(plan, { epsilon: { lower: 7, upper: 8 }, steps: 10 }));
+ * rows[0]; // ['Guarantee', 'epsilon at most 8.000 (and at least 7.000) at delta 0.01']
+ * ```
+ */
+export function statementRows(statement: Statement): StatementRow[] {
+  const { epsilon, delta, unit, neighbours, sampling, steps, publicConstants, selection } = statement;
+  const rows: StatementRow[] = [
+    [
+      'Guarantee',
+      `epsilon at most ${upward(epsilon.upper)} (and at least ${downward(epsilon.lower)}) at delta ${delta}`,
+    ],
+    [
+      'Unit of protection',
+      `one user with all of their text; at most ${unit.recordsPerUser} of their records are used`,
+    ],
+    ['Neighbours', neighbours],
+    ['Mechanism', mechanismInWords(statement)],
+    [
+      'Sampling',
+      sampling.performed,
+      `probability ${sampling.samplingProbability} a step, fixed denominator ${sampling.expectedBatchSize}`,
+    ],
+    ['Steps', `${steps.counted} counted, ${steps.planned} planned`],
+    ['Accountant', ...boundLines(statement.byAccountant)],
+    ['Group conversion', ...conversionLines(statement)],
+    ['Selection', `${selection.strategy}, ${selection.when}, seed ${JSON.stringify(selection.seed)}`],
+    [
+      'Treated as public',
+      `${publicConstants.users} users, ${publicConstants.records} records, ${publicConstants.recordsPerUser} records per user`,
+    ],
+    ['Assumptions', ...statement.assumptions],
+    ['Warnings', ...statement.warnings],
+    ['Code', statement.code ?? 'unknown'],
+  ];
+  return rows.filter(row => row.length > 1);
+}
+
+function mechanismInWords({ mechanism, noiseMultiplier, clipNorm }: Statement): string {
+  const unit =
+    mechanism === 'user-wise' ? 'User-wise DP-SGD: user averages' : 'Group Privacy: record gradients';
+  return `${unit} clipped to ${clipNorm}, Gaussian noise of ${noiseMultiplier} × that`;
+}
+
+function boundLines(bounds: Readonly<Record<string, Bound | undefined>>): string[] {
+  return Object.entries(bounds).flatMap(([name, bound]) =>
+    bound === undefined ? [] : [boundLine(name, bound)],
+  );
+}
+
+function boundLine(name: string, { lower, upper, detail }: Bound): string {
+  const least = lower === undefined ? '' : `, at least ${downward(lower)}`;
+  return `${name}: at most ${upward(upper)}${least} (${detail})`;
+}
+
+function conversionLines({ groupConversion, byConversion }: Statement): string[] {
+  if (byConversion === null) return groupConversion === 'none' ? [] : [groupConversion];
+  return boundLines({ ...byConversion }).map(line =>
+    line.startsWith(`${groupConversion}:`) ? `${line}, the one stated` : `${line}, for comparison`,
+  );
+}
+
+/** Four significant digits, never less than the value. */
+function upward(value: number): string {
+  return rounded(value, Math.ceil);
+}
+
+function downward(value: number): string {
+  return rounded(value, Math.floor);
+}
+
+function rounded(value: number, round: (value: number) => number): string {
+  if (value === 0 || !Number.isFinite(value)) return String(value);
+  const places = 3 - Math.floor(Math.log10(value));
+  if (places < 0) return String(round(value));
+  return (round(value * 10 ** places) / 10 ** places).toFixed(Math.min(100, places));
+}
+
+/**
+ * The statement as plain text, one fact a line.
+ *
+ * @example
+ * ```ts
+ * import { planOptions } from 'privacy-unit/accounting';
+ * const selection = { strategy: 'random', seed: '1', tokensPerUser: null, chunkTokens: null, when: 'once' } as const;
+ * const [, { plan }] = planOptions({
+ *   contributions: [1, 2, 3, 4], epsilon: 8, delta: 0.01, recordsPerUser: [2], batchSize: 4, steps: 10, clipNorm: 1,
+ *   neighbours: 'add-or-remove', selection, heldOut: { fraction: 0, seed: '1' },
+ * });
+ * const text = renderStatement(statementOf(plan, { epsilon: { lower: 1, upper: 1.23456 }, steps: 10 }));
+ * text.split('\n')[0]; // 'Guarantee           epsilon at most 1.235 (and at least 1.000) at delta 0.01'
+ * ```
+ */
+export function renderStatement(statement: Statement): string {
+  const rows = statementRows(statement);
+  const width = Math.max(...rows.map(([label]) => label.length)) + 2;
+  return rows
+    .map(([label, ...lines]) => label.padEnd(width) + lines.join(`\n${' '.repeat(width)}`))
+    .join('\n');
+}

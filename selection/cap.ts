@@ -25,6 +25,52 @@ function sortById(rows: Int32Array, ids: readonly string[]): Int32Array {
   return rows.length === 1 ? rows : rows.sort((a, b) => compareUtf8(ids[a]!, ids[b]!));
 }
 
+/** Rows kept, and of records that `truncate` cuts how many tokens stay. */
+export interface CappedRows {
+  readonly rows: Int32Array;
+  readonly cuts: ReadonlyMap<number, number>;
+}
+
+/** Notes the last record of a user, best first, where all of them together pass the token cap. */
+function noteCut(
+  kept: Int32Array,
+  tokens: NumberColumn,
+  cap: { tokensPerUser: number; cuts: Map<number, number> },
+): void {
+  let before = 0;
+  for (const row of kept.subarray(0, -1)) before += tokens[row]!;
+  const last = kept.at(-1);
+  if (last === undefined || before + tokens[last]! <= cap.tokensPerUser) return;
+  cap.cuts.set(last, cap.tokensPerUser - before);
+}
+
+/**
+ * As `selectRows`, and says which records are to be cut under `truncate`.
+ *
+ * @returns `cuts`: row to tokens that stay, at least 1
+ */
+export function selectCapped(records: Records, rule: CapRule, options: SelectRowsOptions = {}): CappedRows {
+  checkCapRule(rule, 'select');
+  const { ids, users } = records;
+  const columns = checkColumns({ ids, scores: records.scores, ...defined(options) }, rule);
+  const selector = new Selector(columns, rule);
+  const groups = groupByUser(records);
+  const out = new Int32Array(groups.rows.length);
+  const cuts = new Map<number, number>();
+  let count = 0;
+  for (const user of canonicalPlaces(users)) {
+    const rows = rowsOfUser(groups, user);
+    const isWhole = selector.keepsAll(rows);
+    const kept = isWhole ? rows : selector.keep(users[user]!, rows);
+    if (!isWhole && rule.tokenPolicy === 'truncate' && columns.tokens !== undefined) {
+      noteCut(kept, columns.tokens, { tokensPerUser: rule.tokensPerUser ?? Infinity, cuts });
+    }
+    out.set(sortById(kept, ids), count);
+    count += kept.length;
+  }
+  return { rows: out.slice(0, count), cuts };
+}
+
 /**
  * Applies a per-user cap to a whole table: what `selectForUser` keeps of every user.
  *
@@ -36,20 +82,7 @@ function sortById(rows: Int32Array, ids: readonly string[]): Int32Array {
  * @throws DpError `INVALID_ARGUMENT` for a rule without a cap or a column that it needs, `INVALID_DATA` for NaN
  */
 export function selectRows(records: Records, rule: CapRule, options: SelectRowsOptions = {}): Int32Array {
-  checkCapRule(rule, 'select');
-  const { ids, users } = records;
-  const columns = checkColumns({ ids, scores: records.scores, ...defined(options) }, rule);
-  const selector = new Selector(columns, rule);
-  const groups = groupByUser(records);
-  const out = new Int32Array(groups.rows.length);
-  let count = 0;
-  for (const user of canonicalPlaces(users)) {
-    const rows = rowsOfUser(groups, user);
-    const kept = selector.keepsAll(rows) ? rows : selector.keep(users[user]!, rows);
-    out.set(sortById(kept, ids), count);
-    count += kept.length;
-  }
-  return out.slice(0, count);
+  return selectCapped(records, rule, options).rows;
 }
 
 function defined(options: SelectRowsOptions): SelectRowsOptions {

@@ -30,7 +30,14 @@ export {
   rowsOfUser,
   type UserGroups,
 } from './records.ts';
-export { countsPerUser, selectRows, type SelectRowsOptions } from './cap.ts';
+export { type CappedRows, countsPerUser, selectCapped, selectRows, type SelectRowsOptions } from './cap.ts';
+export {
+  fittingText,
+  type LengthUnit,
+  lengthUnits,
+  type SelectionTokenizer,
+  textLengths,
+} from './lengths.ts';
 export {
   type CapEffect,
   type ContributionBucket,
@@ -47,4 +54,30 @@ export {
   withTextColumn,
   writeTable,
 } from './tables/index.ts';
+export {
+  type CrossUserDuplicates,
+  crossUserDuplicates,
+  normalisedText,
+  type TextComparison,
+} from './duplicates.ts';
+export { fileDigest, keptIdsDigest } from './digest.ts';
+export {
+  type FileRecord,
+  type Manifest,
+  type ManifestCheck,
+  manifestPathOf,
+  type ManifestVerification,
+  readManifest,
+  type ScorerRecord,
+  verifyManifest,
+  writeManifest,
+} from './manifest.ts';
+export type { Provenance, Scorer } from './scorer.ts';
+export {
+  curate,
+  type CurateOptions,
+  type CurateResult,
+  type CurateRule,
+  type CurateStage,
+} from './curate.ts';
 export { isHeldOut } from './held-out.ts';

@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { type Data, DataType, type Table, type Vector } from 'apache-arrow';
+import { type Data, DataType, Precision, type Table, type Vector } from 'apache-arrow';
 import { DpError } from '../accounting/check.ts';
 import {
   columnTexts,
@@ -28,9 +28,9 @@ export interface RecordColumns {
 
 export interface ReadRecordsOptions extends RecordColumns {
   /** Default `error`. */
-  readonly nullUsers?: NullUserPolicy;
+  readonly nullUsers?: NullUserPolicy | undefined;
   /** Default `error`. */
-  readonly duplicates?: DuplicatePolicy;
+  readonly duplicates?: DuplicatePolicy | undefined;
   /** Name of the file for messages and for numbered ids. */
   readonly file: string;
 }
@@ -200,39 +200,45 @@ function duplicateRecord(context: Context, row: number): DpError {
 
 const decimalNumber = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
 
-function scoreReader(context: Context, name: string, column: Vector): (data: Data, row: number) => number {
-  const type = column.type;
-  if (DataType.isFloat(type) && type.precision !== 0) return (data, row) => data.values[row];
-  if (DataType.isFloat(type))
-    return (data, row) => column.get(startsOf(column.data)[column.data.indexOf(data)]! + row);
-  if (DataType.isInt(type)) return (data, row) => Number(data.values[row]);
-  if (isTextType(type)) return (data, row) => numberIn(textCells(data).text(row));
-  throw invalidData(
-    context,
-    `score column ${JSON.stringify(name)} is of type ${String(type)}`,
-    'Name a column of numbers',
-  );
-}
-
 function numberIn(text: string): number {
   return decimalNumber.test(text.trim()) ? Number(text) : NaN;
 }
 
-function readScores(context: Context, name: string): Float64Array {
+/** Reads the numbers of one batch; undefined for a type that holds none. */
+function batchNumbers(data: Data): ((row: number) => number) | undefined {
+  const { type, values } = data;
+  if (isTextType(type)) {
+    const cells = textCells(data);
+    return row => numberIn(cells.text(row));
+  }
+  const isHalf = DataType.isFloat(type) && type.precision === Precision.HALF;
+  return (DataType.isFloat(type) && !isHalf) || DataType.isInt(type) ? row => Number(values[row]) : undefined;
+}
+
+function readScores(context: Context, name: string, userOf: Int32Array): Float64Array {
   const column = columnOf(context, name, 'score');
-  const read = scoreReader(context, name, column);
-  const scores = new Float64Array(context.table.numRows);
+  const scores = new Float64Array(userOf.length);
   let at = 0;
   for (const data of column.data) {
+    const read = batchNumbers(data);
+    if (read === undefined) {
+      const type = String(column.type);
+      throw invalidData(
+        context,
+        `score column ${JSON.stringify(name)} is of type ${type}`,
+        'Name a column of numbers',
+      );
+    }
     for (let row = 0; row < data.length; row++, at++) {
-      const score = isNullAt(data, row) ? NaN : read(data, row);
-      if (Number.isNaN(score))
+      scores[at] = isNullAt(data, row) ? NaN : read(row);
+      if (userOf[at]! >= 0 && Number.isNaN(scores[at])) {
         throw invalidData(
           context,
           `the score of row ${at + 1} is null or not a number`,
           'Score every record or leave it out',
         );
-      scores[at] = score;
+      }
+      if (userOf[at] === -1) scores[at] = 0;
     }
   }
   return scores;
@@ -329,7 +335,7 @@ export function readRecords(table: Table, options: ReadRecordsOptions): Records 
   const ids = readIds(context, options, userOf);
   const duplicates = dropDuplicates(context, { users, userOf, ids }, options.duplicates ?? 'error');
   const text = options.text === undefined ? undefined : readText(context, options.text, userOf);
-  const scores = options.score === undefined ? {} : { scores: readScores(context, options.score) };
+  const scores = options.score === undefined ? {} : { scores: readScores(context, options.score, userOf) };
   return {
     file: options.file,
     rowCount: table.numRows,

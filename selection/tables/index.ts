@@ -92,6 +92,12 @@ export function checkWritable(path: string): void {
   writableFormat(path);
 }
 
+/** Writes straight to `path`, in the format that the name `as` stands for. */
+export async function writeAs(table: Table, path: string, as: string): Promise<void> {
+  if (writableFormat(as) === 'parquet') await writeParquet(table, path);
+  else await writeArrow(table, path, { stream: extensionOf(as) === 'arrows' });
+}
+
 /**
  * Writes a table as Arrow IPC or Parquet, by extension (`.arrows` is the stream form): under a temporary name in the
  * same folder, renamed at the end.
@@ -104,10 +110,6 @@ export async function writeTable(
   path: string,
   options: { force?: boolean } = {},
 ): Promise<void> {
-  const format = writableFormat(path);
-  await writeSafely(path, { force: options.force ?? false }, temporary =>
-    format === 'parquet'
-      ? writeParquet(table, temporary)
-      : writeArrow(table, temporary, { stream: extensionOf(path) === 'arrows' }),
-  );
+  checkWritable(path);
+  await writeSafely(path, { force: options.force ?? false }, temporary => writeAs(table, temporary, path));
 }

@@ -1,0 +1,72 @@
+import type { Records } from './records.ts';
+
+/** Records whose text also occurs under another user; raw counts, not private. */
+export interface CrossUserDuplicates {
+  /** Records looked at: those of at least the minimum length. */
+  readonly records: number;
+  readonly duplicates: number;
+  /** duplicates ÷ records, 0 where there are none. */
+  readonly share: number;
+}
+
+/** How texts are compared: as they are, or as their words. */
+export type TextComparison = 'identical' | 'normalised';
+
+/**
+ * Lower case, every run of characters other than Unicode letters and digits one space, trimmed.
+ *
+ * @example
+ * ```ts
+ * normalisedText('  Ay, my lord! '); // 'ay my lord'
+ * ```
+ */
+export function normalisedText(text: string): string {
+  return text
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}]+/gu, ' ')
+    .trim();
+}
+
+/** Occurrences of one text: its first user, whether others have it, and how many records. */
+interface Occurrence {
+  readonly user: number;
+  isShared: boolean;
+  count: number;
+}
+
+/**
+ * How many records repeat a text of another user. Selection per user cannot see these: the formal claim covers rows
+ * that are labelled with a user, not copies of them under other names, so a large share is a warning.
+ *
+ * @param options - `compare`: default `identical`; `minimumLength`: shortest text that counts, in UTF-16 units of the
+ *   compared form, default 0
+ */
+export function crossUserDuplicates(
+  records: Records,
+  options: { compare?: TextComparison; minimumLength?: number } = {},
+): CrossUserDuplicates {
+  const { compare = 'identical', minimumLength = 0 } = options;
+  const seen = new Map<string, Occurrence>();
+  let looked = 0;
+  for (let row = 0; row < records.rowCount; row++) {
+    const user = records.userOf[row]!;
+    if (user < 0) continue;
+    const text = compare === 'identical' ? records.textAt(row) : normalisedText(records.textAt(row));
+    if (text.length < minimumLength) continue;
+    looked += 1;
+    note(seen, text, user);
+  }
+  let duplicates = 0;
+  for (const { isShared, count } of seen.values()) if (isShared) duplicates += count;
+  return { records: looked, duplicates, share: looked === 0 ? 0 : duplicates / looked };
+}
+
+function note(seen: Map<string, Occurrence>, text: string, user: number): void {
+  const found = seen.get(text);
+  if (found === undefined) {
+    seen.set(text, { user, isShared: false, count: 1 });
+    return;
+  }
+  found.count += 1;
+  if (found.user !== user) found.isShared = true;
+}

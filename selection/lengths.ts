@@ -1,0 +1,69 @@
+import { DpError } from '../accounting/check.ts';
+import type { Records } from './records.ts';
+
+/** What a length counts. UTF-16 units, JavaScript's `.length`, are not offered: no other engine counts them. */
+export type LengthUnit = 'bytes' | 'codepoints' | 'tokens';
+
+export const lengthUnits: readonly LengthUnit[] = ['bytes', 'codepoints', 'tokens'];
+
+/** What selection needs of a tokenizer; it must be public, like everything that a rule looks at beside the user's data. */
+export interface SelectionTokenizer {
+  readonly name: string;
+  readonly hash: string;
+  encode(text: string): Int32Array;
+  decode(ids: Int32Array): string;
+}
+
+function codepoints(bytes: Uint8Array): number {
+  let count = 0;
+  for (const byte of bytes) if ((byte & 0xc0) !== 0x80) count += 1;
+  return count;
+}
+
+/**
+ * Length of each record's text; 0 for rows that a policy dropped.
+ *
+ * @param options - `unit`; `tokenizer`: needed for tokens
+ * @returns shape [rowCount]
+ */
+export function textLengths(
+  records: Records,
+  options: { unit: LengthUnit; tokenizer?: SelectionTokenizer | undefined },
+): Int32Array {
+  const measure = measureOf(records, options);
+  return records.userOf.map((user, row) => (user < 0 ? 0 : measure(row)));
+}
+
+function measureOf(
+  records: Records,
+  options: { unit: LengthUnit; tokenizer?: SelectionTokenizer | undefined },
+): (row: number) => number {
+  const { unit, tokenizer } = options;
+  if (unit === 'bytes') return row => records.bytesAt(row).length;
+  if (unit === 'codepoints') return row => codepoints(records.bytesAt(row));
+  if (tokenizer !== undefined) return row => tokenizer.encode(records.textAt(row)).length;
+  throw new DpError(
+    'INVALID_ARGUMENT',
+    'Cannot count tokens: the tokenizer is undefined. Give the one that training uses.',
+  );
+}
+
+const brokenCharacters = /^\uFFFD+|\uFFFD+$/g;
+
+/**
+ * The text of a piece of a token stream. A cut may fall inside a character, whose halves are left out, and a text may
+ * come out longer when it is encoded again; then its last tokens are left out until it fits.
+ *
+ * @returns text that encodes to at most `limit` tokens
+ */
+export function fittingText(
+  tokens: Int32Array,
+  options: { tokenizer: SelectionTokenizer; limit: number },
+): string {
+  const { tokenizer, limit } = options;
+  for (let count = tokens.length; count > 0; count--) {
+    const text = tokenizer.decode(tokens.subarray(0, count)).replace(brokenCharacters, '');
+    if (tokenizer.encode(text).length <= limit) return text;
+  }
+  return '';
+}

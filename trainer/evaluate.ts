@@ -1,3 +1,4 @@
+import { DpError } from '../accounting/check.ts';
 import { packRows, physicalLimits } from './batches.ts';
 import type { UserTokens } from './data.ts';
 import { openDeviceModel, type DeviceModel } from './device.ts';
@@ -109,6 +110,9 @@ export async function evaluate(
   model: LanguageModel,
   options: { users: readonly UserTokens[]; engine: Engine },
 ): Promise<Perplexity> {
+  if (options.users.every(user => user.records.length === 0)) {
+    throw new DpError('INVALID_DATA', 'Cannot evaluate: there are 0 records. Hold out some users.');
+  }
   const device = openDeviceModel(model, options.engine);
   try {
     return await evaluateOn(options.users, { model, device });

@@ -93,31 +93,14 @@ function checkChunks(plan: Plan, contextLength: number): void {
   );
 }
 
-function checkMechanism(plan: Plan): void {
-  const over = plan.mechanism === 'group-privacy' ? 'records' : 'users';
-  if (plan.sampler.over !== over) {
-    throw new DpError(
-      'INVALID_ARGUMENT',
-      `Cannot train: ${plan.mechanism} samples ${over}, the plan says ${plan.sampler.over}. Plan again.`,
-    );
-  }
-  if (plan.mechanism === 'group-privacy' && plan.selection.when === 'per-draw') {
-    throw new DpError(
-      'INVALID_ARGUMENT',
-      'Cannot train: group-privacy with selection per-draw has no fixed set of records. Select once.',
-    );
-  }
-}
-
 /**
  * Checks, before the first step, that the data are those that the plan was made for.
  *
  * @throws `CHECK_FAILED` where a cap is exceeded; `INVALID_DATA` where users or records are others
  *   than planned for, a user is both trained on and held out, or a token is outside the vocabulary;
- *   `INVALID_ARGUMENT` where the plan contradicts itself
+ *   `INVALID_ARGUMENT` where the planned chunks are longer than the model's context
  */
 export function checkFit(plan: Plan, options: FitOptions): void {
-  checkMechanism(plan);
   checkCap(plan, options.users);
   checkTokenCap(plan, options.users);
   checkPopulation(plan, options.users);

@@ -183,14 +183,10 @@ describe('checkFit()', () => {
     );
   });
 
-  it('refuses a record without tokens, chunks longer than the context, and plans that contradict themselves', () => {
+  it('refuses a record without tokens, and chunks longer than the context', () => {
     const none = [{ user: 'x', records: [{ id: '1', tokens: new Int32Array(0) }] }];
     expect(() => check({}, { heldOut: none })).toThrow(failing('INVALID_DATA', /0 tokens/));
     expect(() => check({ selection: { ...selection, chunkTokens: 17 } })).toThrow(/chunks of 17 tokens/);
-    const sampler = { ...planFor(users).sampler, over: 'records' } as const;
-    expect(() => check({ sampler })).toThrow(/user-wise samples users, the plan says records/);
-    const drawn = { ...selection, when: 'per-draw' } as const;
-    expect(() => check({ mechanism: 'group-privacy', selection: drawn })).toThrow(/Select once/);
   });
 
   it("never prints a user's id or text", () => {

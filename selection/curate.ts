@@ -226,8 +226,7 @@ export async function curate(options: CurateOptions): Promise<CurateResult> {
   await checkFree(out, { force });
   await checkFree(manifestPathOf(out), { force });
   const { table, records, input } = await readInput(options);
-  const kept =
-    rule.strategy === 'random-chunk' ? keptChunks(options, records) : await keptRecords(options, records);
+  const kept = await keptRows(options, records);
   if (kept.length === 0) {
     throw new DpError(
       'INVALID_DATA',

@@ -162,7 +162,7 @@ export function groupByUser(records: { users: readonly string[]; userOf: Int32Ar
 
 /** The rows of one user. */
 export function rowsOfUser(groups: UserGroups, user: number): Int32Array {
-  return groups.rows.subarray(groups.starts[user]!, groups.starts[user + 1]!);
+  return groups.rows.subarray(groups.starts[user], groups.starts[user + 1]);
 }
 
 /** Marks repeated (user, id) pairs with -1 in `userOf`, or refuses the first. */

@@ -99,10 +99,15 @@ function bits(values: ArrayLike<unknown>): Uint8Array {
   return out;
 }
 
+/** Whole numbers come as number or bigint; anything else would be a fault of the reader. */
+function bigintOf(value: unknown): bigint {
+  return typeof value === 'bigint' ? value : BigInt(Number(value));
+}
+
 function numbers(type: DataType, values: ArrayLike<unknown>): ArrayBufferView {
   const out: BigInt64Array | Float64Array = new type.ArrayType(values.length);
   if (out instanceof BigInt64Array || out instanceof BigUint64Array) {
-    for (let i = 0; i < values.length; i++) if (!isMissing(values[i])) out[i] = BigInt(values[i] as number);
+    for (let i = 0; i < values.length; i++) if (!isMissing(values[i])) out[i] = bigintOf(values[i]);
   } else {
     for (let i = 0; i < values.length; i++) if (!isMissing(values[i])) out[i] = Number(values[i]);
   }
@@ -121,7 +126,7 @@ function decimals(values: ArrayLike<unknown>, words: number): Uint32Array {
   for (let i = 0; i < values.length; i++) {
     const value = values[i];
     if (isMissing(value)) continue;
-    let rest = value instanceof Uint8Array ? bigEndian(value) : BigInt(value as number);
+    let rest = value instanceof Uint8Array ? bigEndian(value) : bigintOf(value);
     for (let w = 0; w < words; w++, rest >>= 32n) out[words * i + w] = Number(BigInt.asUintN(32, rest));
   }
   return out;
@@ -153,8 +158,13 @@ function childField(type: DataType): Field {
   return type.children[0]!;
 }
 
+/** True for objects that are no lists. */
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
 function member(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : null;
+  return isRecord(value) && Object.hasOwn(value, name) ? value[name] : null;
 }
 
 function structData(type: DataType, values: ArrayLike<unknown>): Data {

@@ -59,16 +59,16 @@ class OffsetCells implements TextCells {
   }
 
   text(row: number): string {
-    return this.#bytes.toString('utf8', this.#offsets[row]!, this.#offsets[row + 1]!);
+    return this.#bytes.toString('utf8', this.#offsets[row], this.#offsets[row + 1]);
   }
 
   bytes(row: number): Uint8Array {
-    return this.#bytes.subarray(this.#offsets[row]!, this.#offsets[row + 1]!);
+    return this.#bytes.subarray(this.#offsets[row], this.#offsets[row + 1]);
   }
 
   firstDefect(): { row: number; defect: TextDefect } | undefined {
     if (this.length === 0) return undefined;
-    const run = this.#bytes.subarray(this.#offsets[0]!, this.#offsets[this.length]!);
+    const run = this.#bytes.subarray(this.#offsets[0], this.#offsets[this.length]);
     const clean = defectOf(run) === undefined && (isAscii(run) || this.#cutsBetweenCharacters());
     return clean ? undefined : scanForDefect(this);
   }

@@ -80,6 +80,10 @@ class CsvTable {
   }
 }
 
+function asCells(cells: unknown): Uint8Array[] {
+  return Array.isArray(cells) ? cells.filter(cell => cell instanceof Uint8Array) : [];
+}
+
 function parserFor(table: CsvTable, delimiter: string): Parser {
   return parse({
     bom: true,
@@ -89,7 +93,7 @@ function parserFor(table: CsvTable, delimiter: string): Parser {
     skip_empty_lines: true,
     // With `encoding: null` cells are bytes, which the declared types do not say.
     on_record: (cells: unknown) => {
-      table.append(cells as Uint8Array[]);
+      table.append(asCells(cells));
       return null;
     },
   });

@@ -1,4 +1,4 @@
-import { Data, type DataType, Dictionary, Int32, Vector } from 'apache-arrow';
+import { Data, DataType, Dictionary, Int32, Vector } from 'apache-arrow';
 import { columnTexts, isNullAt, isTextType } from './cells.ts';
 import { gather, type Places } from './gather.ts';
 
@@ -17,7 +17,7 @@ function usedEntries(batches: readonly Data[], at: Places): Map<Vector, Int32Arr
   }
   for (let i = 0; i < at.row.length; i++) {
     const data = batches[at.batch[i]!]!;
-    if (!isNullAt(data, at.row[i]!)) used.get(data.dictionary!)![Number(data.values[at.row[i]!]!)] = 1;
+    if (!isNullAt(data, at.row[i]!)) used.get(data.dictionary!)![Number(data.values[at.row[i]!])] = 1;
   }
   return used;
 }
@@ -58,8 +58,7 @@ function codebookOf(batches: readonly Data[], at: Places): Codebook {
 function typeOf(type: Dictionary, codebook: Codebook): Dictionary {
   const sole = codebook.codes.size === 1;
   const values: DataType = codebook.values.type;
-  const narrow = Number(type.indices.bitWidth) <= 32;
-  return new Dictionary(values, sole && narrow ? type.indices : new Int32(), type.id, sole && type.isOrdered);
+  return new Dictionary(values, sole ? type.indices : new Int32(), type.id, sole && type.isOrdered);
 }
 
 /** Indices of one run of rows under a codebook. */
@@ -76,7 +75,7 @@ function encode(
   for (let i = 0; i < count; i++) {
     const data = batches[at.batch[i]!]!;
     if (isNullAt(data, at.row[i]!)) continue;
-    const code = codebook.codes.get(data.dictionary!)![Number(data.values[at.row[i]!]!)]!;
+    const code = codebook.codes.get(data.dictionary!)![Number(data.values[at.row[i]!])]!;
     indices[i] = code;
     bitmap[i >> 3]! |= 1 << (i & 7);
     valid += 1;
@@ -93,6 +92,8 @@ function encode(
  */
 export function gatherDictionary(batches: readonly Data[], all: Places, runs: readonly Places[]): Data[] {
   const codebook = codebookOf(batches, all);
-  const type = typeOf(batches[0]!.type as Dictionary, codebook);
+  const { type: before } = batches[0]!;
+  if (!DataType.isDictionary(before)) throw new TypeError('not a dictionary column');
+  const type = typeOf(before, codebook);
   return runs.map(run => encode(batches, run, { type, codebook }));
 }

@@ -253,7 +253,7 @@ function decodePlaces(batches: readonly Data[], at: Places): { pool: Data[]; pla
     if (isNullPlace(batches, at, i)) continue;
     const source = batches[at.batch[i]!]!;
     let part = starts.get(source.dictionary!)!;
-    let index = Number(source.values[at.row[i]!]!);
+    let index = Number(source.values[at.row[i]!]);
     while (index >= pool[part]!.length) index -= pool[part++]!.length;
     batch[i] = part;
     row[i] = index;
@@ -264,7 +264,7 @@ function decodePlaces(batches: readonly Data[], at: Places): { pool: Data[]; pla
 function unsupported(type: DataType): DpError {
   return new DpError(
     'INVALID_DATA',
-    `Cannot copy rows: columns of type ${String(type)} are not supported. Convert or drop that column.`,
+    `Cannot copy rows: columns of type ${Type[type.typeId]} are not supported. Convert or drop that column.`,
   );
 }
 

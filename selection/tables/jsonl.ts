@@ -14,7 +14,7 @@ import {
 } from 'apache-arrow';
 import type { DpError } from '../../accounting/check.ts';
 import { isWellFormed } from '../rule.ts';
-import { buildData, TextBuilder } from './build.ts';
+import { buildData, isRecord, TextBuilder } from './build.ts';
 import { invalidFile, readLineRuns } from './source.ts';
 import { batchBytes, batchRows, tableOf } from './take.ts';
 
@@ -91,13 +91,14 @@ class JsonColumn {
 
   #open(kind: Kind): void {
     this.#kind = kind;
-    for (let i = 0; kind === 'text' && i < this.#count; i++) this.#text.append(null);
-    this.#values = kind === 'text' ? [] : Array.from({ length: this.#count }, () => null);
+    const before = Array.from({ length: this.#count }, () => null);
+    if (kind === 'text') for (const cell of before) this.#text.append(cell);
+    else this.#values = before;
   }
 
   #push(value: unknown): void {
     this.#count += 1;
-    if (this.#kind === 'text') this.#text.append(value as string | null);
+    if (this.#kind === 'text') this.#text.append(typeof value === 'string' ? value : null);
     else if (this.#kind !== undefined) this.#values.push(value);
   }
 
@@ -138,7 +139,7 @@ function nestedType(values: readonly unknown[]): DataType {
   if (present.some(value => shapeOf(value) !== shapeOf(first)))
     throw new ValueFault('holds nested values of mixed types');
   if (Array.isArray(first)) return new List(new Field('item', nestedType(present.flat(1)), true));
-  if (typeof first === 'object') return structType(present as Record<string, unknown>[]);
+  if (typeof first === 'object') return structType(present.filter(isRecord));
   if (typeof first === 'number') return new Float64();
   return typeof first === 'string' ? new Utf8() : new Bool();
 }
@@ -201,13 +202,13 @@ class JsonTable {
 
   #parse(line: string, number: number): Record<string, unknown> {
     const parsed = this.#parseJson(line, number);
-    if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) {
+    if (!isRecord(parsed)) {
       throw this.#fault(`line ${number} is no JSON object`, 'Give one object a line');
     }
     if (escapedSurrogate.test(line) && hasLoneSurrogate(parsed)) {
       throw this.#fault(`line ${number} holds a lone surrogate`, 'Mend or remove that line');
     }
-    return parsed as Record<string, unknown>;
+    return parsed;
   }
 
   #parseJson(line: string, number: number): unknown {

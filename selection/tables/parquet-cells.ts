@@ -51,7 +51,7 @@ function structReader(data: Data, names: readonly string[]): CellReader {
 
 function dictionaryReader(data: Data): CellReader {
   const values = decoded(data.dictionary!);
-  return row => values[Number(data.values[row]!)];
+  return row => values[Number(data.values[row])];
 }
 
 /** Dictionaries are shared by many batches: each is decoded once. */

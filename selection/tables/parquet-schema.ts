@@ -85,7 +85,8 @@ function listElements(field: Field, child: Field): SchemaElement[] {
 }
 
 function mapElements(field: Field, entries: Field): SchemaElement[] {
-  const [key, value] = entries.type.children as [Field, Field];
+  const key: Field = entries.type.children[0];
+  const value: Field = entries.type.children[1];
   const keys = elementsOf(key.clone({ name: 'key' }));
   return [
     { name: field.name, repetition_type: 'OPTIONAL', converted_type: 'MAP', num_children: 1 },

@@ -132,7 +132,7 @@ function textBatches(table: Table, texts: readonly string[]): Data[] {
   const builder = new TextBuilder();
   let row = 0;
   return table.batches.map(batch => {
-    for (let i = 0; i < batch.numRows; i++) builder.append(texts[row++]!);
+    for (let i = 0; i < batch.numRows; i++) builder.append(texts[row++]);
     return builder.finish();
   });
 }

@@ -7,6 +7,7 @@ import {
   List,
   Map_,
   Struct,
+  Type,
   type Vector,
 } from 'apache-arrow';
 import { DpError } from '../../accounting/check.ts';

@@ -1,7 +1,7 @@
 import { DpError } from '../accounting/check.ts';
 import type { MicroBatch } from './batches.ts';
+import type { BatchGradients, GradientSource } from './clip.ts';
 import type { DeviceTensor, Engine, HostTensor, Program } from './engines/engine.ts';
-import type { BatchGradients, GradientSource } from './mechanism.ts';
 import { buildEvaluationGraph, buildStepGraph } from './model/step.ts';
 import { parametersOf, type Model, type ModelSpec } from './model/gpt.ts';
 import { trainableSize, trainableSlices } from './parameters.ts';

@@ -1,11 +1,11 @@
 import { setImmediate } from 'node:timers/promises';
 import { checkCount, DpError } from '../accounting/check.ts';
 import { packRows, physicalLimits } from './batches.ts';
+import { addScaled, noClip } from './clip.ts';
 import { openDeviceModel, type DeviceModel } from './device.ts';
 import { sha256 } from './digest.ts';
 import type { Engine } from './engines/engine.ts';
 import type { LanguageModel } from './language-model.ts';
-import { noClip } from './mechanism.ts';
 import { applyUpdate, openOptimizer } from './optimizer.ts';
 import { flattenTrainable } from './parameters.ts';
 import { openBits, type RandomBits } from './randomness.ts';
@@ -44,8 +44,8 @@ export interface OrdinaryResult {
   readonly lossCurve: readonly LossPoint[];
 }
 
-/** Batches are cut from stretches of this many batches, sorted by length, so that rows of a batch need little padding. */
-const stretch = 8;
+/** Batches are cut from stretches of up to so many batches, sorted by length, so that rows of a batch need little padding. */
+const longestStretch = 8;
 
 /**
  * Ordinary training: shuffled epochs, the mean over a batch's tokens, no clip, no noise.
@@ -77,6 +77,9 @@ async function descend(device: DeviceModel, options: OrdinaryOptions): Promise<O
   const gradient = new Float64Array(parameters.length);
   const bits = openBits(Buffer.from(sha256(settings.seed ?? 'ordinary'), 'hex'), 'sampling');
   const batches = shuffledBatches(options.sequences, { batchSize, bits });
+  const meanLength =
+    tokensRead(options.sequences, model.spec.config.contextLength) / options.sequences.length;
+  const expectedTokens = batchSize * meanLength;
   const lossCurve: LossPoint[] = [];
   for (let step = 0; step < steps; step += 1) {
     await setImmediate();
@@ -86,7 +89,7 @@ async function descend(device: DeviceModel, options: OrdinaryOptions): Promise<O
         `Cannot finish training: interrupted after step ${step} of ${steps}. Start again.`,
       );
     }
-    const loss = await meanGradient(gradient, { batch: batches.next().value, device, model });
+    const loss = await meanGradient(gradient, { batch: batches.next().value, expectedTokens, device, model });
     const learningRate = learningRateAt(step, schedule);
     applyUpdate(parameters, { gradient, learningRate, settings: optimizer, state });
     device.setTrainable(parameters);
@@ -96,27 +99,36 @@ async function descend(device: DeviceModel, options: OrdinaryOptions): Promise<O
   return { parameters, lossCurve };
 }
 
+/**
+ * Batches of like lengths hold more tokens or fewer; all are divided by the same expected number,
+ * so that over an epoch every token counts alike. Returns the batch's own mean loss.
+ */
 async function meanGradient(
   gradient: Float64Array,
-  options: { batch: readonly Int32Array[]; device: DeviceModel; model: LanguageModel },
+  options: {
+    batch: readonly Int32Array[];
+    expectedTokens: number;
+    device: DeviceModel;
+    model: LanguageModel;
+  },
 ): Promise<number> {
-  const { batch, device, model } = options;
+  const { batch, expectedTokens, device, model } = options;
   const { contextLength, vocabularySize } = model.spec.config;
   const limits = physicalLimits({ contextLength, vocabularySize, trainable: device.size });
-  const read = batch.reduce((sum, row) => sum + Math.min(row.length, contextLength), 0);
-  const packing = { contextLength, endOfText: model.tokenizer.endOfText, limits, weightOf: () => 1 / read };
+  const weightOf = (): number => 1 / expectedTokens;
+  const packing = { contextLength, endOfText: model.tokenizer.endOfText, limits, weightOf };
   gradient.fill(0);
   let loss = 0;
   for (const part of packRows(batch, packing)) {
     const { losses, sums } = await device.run(part, noClip);
     loss += losses[0]!;
-    let start = 0;
-    for (const values of sums) {
-      for (let index = 0; index < values.length; index += 1) gradient[start + index]! += values[index]!;
-      start += values.length;
-    }
+    addScaled(gradient, { sums, scale: 1 });
   }
-  return loss;
+  return (loss * expectedTokens) / tokensRead(batch, contextLength);
+}
+
+function tokensRead(rows: readonly Int32Array[], contextLength: number): number {
+  return rows.reduce((sum, row) => sum + Math.min(row.length, contextLength), 0);
 }
 
 function shuffle<Item>(items: Item[], bits: RandomBits): Item[] {
@@ -133,6 +145,7 @@ function* shuffledBatches(
   options: { batchSize: number; bits: RandomBits },
 ): Generator<readonly Int32Array[], never> {
   const { batchSize, bits } = options;
+  const stretch = Math.max(1, Math.min(longestStretch, Math.floor(sequences.length / batchSize)));
   let waiting: Int32Array[] = [];
   for (;;) {
     while (waiting.length < stretch * batchSize) waiting = [...waiting, ...shuffle([...sequences], bits)];

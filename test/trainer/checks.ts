@@ -1,10 +1,10 @@
 import type { Plan } from '../../accounting/plan.ts';
 import type { PackOptions } from '../../trainer/batches.ts';
+import type { GradientSource } from '../../trainer/clip.ts';
 import type { UserTokens } from '../../trainer/data.ts';
 import {
   openMechanism,
   privateGradient,
-  type GradientSource,
   type Mechanism,
   type MechanismOptions,
 } from '../../trainer/mechanism.ts';

@@ -2,14 +2,8 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Plan } from '../../accounting/plan.ts';
 import { addGaussianNoise } from '../../trainer/noise.ts';
-import {
-  graphClip,
-  openMechanism,
-  privateGradient,
-  unitsOf,
-  type GradientSource,
-  type Mechanism,
-} from '../../trainer/mechanism.ts';
+import { graphClip, type GradientSource } from '../../trainer/clip.ts';
+import { openMechanism, privateGradient, unitsOf, type Mechanism } from '../../trainer/mechanism.ts';
 import { openBits } from '../../trainer/randomness.ts';
 import { checks, correctStep, variedUsers, type StepImplementation } from './checks.ts';
 import { norm, planFor, toySource, usersWith, type ToyClip } from './toy.ts';

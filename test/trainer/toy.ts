@@ -1,7 +1,7 @@
 import type { Plan } from '../../accounting/plan.ts';
 import type { MicroBatch } from '../../trainer/batches.ts';
 import type { UserTokens } from '../../trainer/data.ts';
-import type { BatchGradients, GradientSource } from '../../trainer/mechanism.ts';
+import type { BatchGradients, GradientSource } from '../../trainer/clip.ts';
 
 /** Token ids of the toy are below this; its gradient has one coordinate a token id. */
 export const toyVocabulary = 40;

@@ -64,7 +64,7 @@ describe('perplexityScorer()', () => {
     const scores = await scorer.score(['hello', '', 'x'.repeat(200)]);
     scorer.dispose();
     expect(scores).toHaveLength(3);
-    for (const score of scores) expect(Math.abs(score / 257 - 1)).toBeLessThan(0.2);
+    for (const score of scores) expect(Math.abs(score / 257 - 1)).toBeLessThan(0.5);
   });
 
   it('refuses a model trained on private text', async () => {

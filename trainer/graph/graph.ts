@@ -1,0 +1,194 @@
+/** Extents of a tensor, outermost first; always known when the graph is built. */
+export type Shape = readonly number[];
+
+export type DataType = 'float32' | 'int32' | 'bool';
+
+/** A value that the graph will compute; it holds no data. */
+export interface Tensor {
+  readonly id: number;
+  readonly shape: Shape;
+  readonly type: DataType;
+  /** Whether the loss is to be differentiated by it or by something it depends on. */
+  readonly differentiable: boolean;
+}
+
+/** Attributes of every operator. Shapes of the results are in the tensors. */
+export interface Operators {
+  add: object;
+  subtract: object;
+  multiply: object;
+  divide: object;
+  squareRoot: object;
+  sigmoid: object;
+  greater: object;
+  lessOrEqual: object;
+  /** condition ? first : second */
+  where: object;
+  /** scale · op(left) op(right) over the last two axes; leading axes equal, or both absent. */
+  matmul: { readonly transposeLeft: boolean; readonly transposeRight: boolean; readonly scale: number };
+  /** input [rows, in] · weight [in, out] + bias [out] */
+  affine: object;
+  reshape: object;
+  transpose: { readonly permutation: readonly number[] };
+  /** Equal parts along the first axis. */
+  split: object;
+  /** Parts one after the other along the first axis. */
+  concat: object;
+  /** The first rows of a tensor. */
+  head: object;
+  /** Zeros appended along an axis. */
+  pad: { readonly axis: number; readonly after: number };
+  zeros: object;
+  /** table [rows, width], indices [count] -> [count, width] */
+  gatherRows: object;
+  /** base [rows, width] with updates [count, width] added at indices [count]; duplicates add up. */
+  scatterAddRows: object;
+  /** values [rows, columns], indices [rows] -> [rows, 1] */
+  gatherColumns: object;
+  /** values [rows, columns], indices [rows], decrements [rows, 1] of -1: 1 less at one column of each row. */
+  decrementColumns: object;
+  softmax: object;
+  /** log Σ exp over the last axis, which stays as 1. */
+  logSumExp: object;
+  sum: { readonly axes: readonly number[]; readonly keepAxes: boolean };
+  mean: { readonly axes: readonly number[]; readonly keepAxes: boolean };
+  sumOfSquares: { readonly axes: readonly number[]; readonly keepAxes: boolean };
+  /** Over the last axis; results are the output, the means and the inverse standard deviations. */
+  layerNorm: { readonly epsilon: number };
+}
+
+export type Operator = keyof Operators;
+
+/** One application of an operator. */
+export interface NodeOf<Kind extends Operator> {
+  readonly operator: Kind;
+  readonly inputs: readonly Tensor[];
+  readonly outputs: readonly Tensor[];
+  readonly attributes: Operators[Kind];
+}
+
+export type GraphNode = { [Kind in Operator]: NodeOf<Kind> }[Operator];
+
+/** A tensor known by name to whoever runs the graph. */
+export interface NamedTensor {
+  readonly name: string;
+  readonly tensor: Tensor;
+}
+
+/** A tensor whose data is part of the graph. */
+export interface Constant {
+  readonly tensor: Tensor;
+  readonly data: Float32Array | Int32Array;
+}
+
+/** A finished computation with static shapes: nodes in an order that can be executed. */
+export interface Graph {
+  readonly inputs: readonly NamedTensor[];
+  readonly constants: readonly Constant[];
+  readonly nodes: readonly GraphNode[];
+  readonly outputs: readonly NamedTensor[];
+}
+
+/** What one input receives back: its gradient, or a way to add to the gradient gathered so far. */
+export type Contribution = Tensor | ((gathered: Tensor | undefined) => Tensor);
+
+/** A differentiable step of the forward pass. */
+export interface TapeEntry {
+  readonly inputs: readonly Tensor[];
+  readonly outputs: readonly Tensor[];
+  /** Gradients of the outputs (undefined where the loss doesn't depend on one) to gradients of the inputs. */
+  readonly reverse: (gradients: readonly (Tensor | undefined)[]) => readonly Contribution[];
+}
+
+/**
+ * Collects the nodes of a graph and the tape of its differentiable steps.
+ *
+ * `units` is the number of units of protection along the rows of every activation
+ * [units · rows of a unit, …]; gradients of parameters keep that axis, unless it is 1.
+ */
+export class GraphBuilder {
+  readonly units: number;
+  readonly tape: TapeEntry[] = [];
+  readonly #inputs: NamedTensor[] = [];
+  readonly #constants = new Map<string, Constant>();
+  readonly #nodes: GraphNode[] = [];
+  readonly #outputs: NamedTensor[] = [];
+  #count = 0;
+
+  constructor({ units = 1 }: { units?: number } = {}) {
+    this.units = units;
+  }
+
+  #tensor(shape: Shape, { type, differentiable }: { type: DataType; differentiable: boolean }): Tensor {
+    return { id: this.#count++, shape, type, differentiable };
+  }
+
+  /** A tensor fed at every run. */
+  input(name: string, options: { shape: Shape; type?: DataType; differentiable?: boolean }): Tensor {
+    const { shape, type = 'float32', differentiable = false } = options;
+    const tensor = this.#tensor(shape, { type, differentiable });
+    this.#inputs.push({ name, tensor });
+    return tensor;
+  }
+
+  /** A tensor with fixed data; equal ones are kept once. */
+  constant(data: Float32Array | Int32Array, shape: Shape): Tensor {
+    const type = data instanceof Int32Array ? 'int32' : 'float32';
+    const key = `${type}[${shape.join()}]${data.join()}`;
+    const known = this.#constants.get(key);
+    if (known !== undefined) return known.tensor;
+    const tensor = this.#tensor(shape, { type, differentiable: false });
+    this.#constants.set(key, { tensor, data });
+    return tensor;
+  }
+
+  /** Applies an operator with one result. */
+  node<Kind extends Operator>(operator: Kind, options: NodeOptions<Kind> & { shape: Shape }): Tensor {
+    return this.nodes(operator, { ...options, shapes: [options.shape] })[0]!;
+  }
+
+  /** Applies an operator with several results. */
+  nodes<Kind extends Operator>(
+    operator: Kind,
+    options: NodeOptions<Kind> & { shapes: readonly Shape[] },
+  ): readonly Tensor[] {
+    const { inputs, shapes, attributes, type = inputs[0]?.type ?? 'float32' } = options;
+    const differentiable = inputs.some(input => input.differentiable);
+    const outputs = shapes.map(shape => this.#tensor(shape, { type, differentiable }));
+    const node: NodeOf<Kind> = { operator, inputs, outputs, attributes };
+    this.#nodes.push(node as GraphNode);
+    return outputs;
+  }
+
+  /** Notes how gradients flow back through a step. */
+  record(entry: TapeEntry): void {
+    if (entry.outputs.some(output => output.differentiable)) this.tape.push(entry);
+  }
+
+  /** Names a result. */
+  output(name: string, tensor: Tensor): void {
+    this.#outputs.push({ name, tensor });
+  }
+
+  /** The graph of everything that the outputs depend on. */
+  build(): Graph {
+    const needed = new Set(this.#outputs.map(({ tensor }) => tensor.id));
+    const nodes = this.#nodes.toReversed().filter(node => {
+      if (!node.outputs.some(output => needed.has(output.id))) return false;
+      for (const input of node.inputs) needed.add(input.id);
+      return true;
+    });
+    return {
+      inputs: this.#inputs,
+      constants: [...this.#constants.values()].filter(({ tensor }) => needed.has(tensor.id)),
+      nodes: nodes.reverse(),
+      outputs: this.#outputs,
+    };
+  }
+}
+
+interface NodeOptions<Kind extends Operator> {
+  readonly inputs: readonly Tensor[];
+  readonly attributes: Operators[Kind];
+  readonly type?: DataType;
+}

@@ -1,0 +1,108 @@
+import { checkCount, DpError } from '../../accounting/check.ts';
+import { backward } from '../graph/backward.ts';
+import { clipByUnit } from '../graph/clip.ts';
+import { GraphBuilder, type Graph, type Tensor } from '../graph/graph.ts';
+import { crossEntropy } from '../graph/layers.ts';
+import { reshape, sum } from '../graph/operations.ts';
+import { forward, type BoundParameters } from './forward.ts';
+import { parametersOf, type ModelSpec } from './gpt.ts';
+
+/** How a micro-batch is laid out: rows of one unit lie together, tokens of one row lie together. */
+export interface BatchShape {
+  readonly units: number;
+  readonly rowsPerUnit: number;
+  readonly tokens: number;
+}
+
+const verb = 'build the step';
+
+function checkTokens(spec: ModelSpec, tokens: number): void {
+  checkCount(tokens, { verb, name: 'tokens' });
+  if (tokens <= spec.config.contextLength) return;
+  throw new DpError(
+    'INVALID_ARGUMENT',
+    `Cannot ${verb}: rows of ${tokens} tokens exceed the context of ${spec.config.contextLength}. Cut them shorter.`,
+  );
+}
+
+/** Declares every parameter as an input; `training` decides whether trainable ones are differentiated by. */
+function bindParameters(
+  builder: GraphBuilder,
+  { spec, training }: { spec: ModelSpec; training: boolean },
+): BoundParameters {
+  return new Map(
+    parametersOf(spec).map(({ name, shape, trainable }) => {
+      return [name, builder.input(name, { shape, differentiable: training && trainable })];
+    }),
+  );
+}
+
+/** Inputs of a batch and the weighted loss of each of its tokens. */
+function tokenLosses(
+  builder: GraphBuilder,
+  options: { spec: ModelSpec; parameters: BoundParameters; rows: number; tokens: number },
+): Tensor {
+  const { rows, tokens } = options;
+  const shape = [rows * tokens];
+  const inputs = builder.input('inputIds', { shape, type: 'int32' });
+  const targets = builder.input('targetIds', { shape, type: 'int32' });
+  const weights = builder.input('tokenWeights', { shape });
+  const logits = forward(builder, { ...options, inputs });
+  return crossEntropy(builder, { logits, targets, weights });
+}
+
+/**
+ * One training step as a graph: forward, backward, the norm of each unit's gradient, clipping, the clipped sum.
+ *
+ * Inputs: every parameter by its name; `inputIds`, `targetIds` int32 and `tokenWeights` float32, all
+ * [units · rowsPerUnit · tokens]; `clipNorm` float32 []. A unit's loss is the sum over its tokens of
+ * tokenWeights · negative log-likelihood. Padding has weight 0 and comes after the text.
+ *
+ * Outputs: `unitLoss` [units], `unitNorm` [units], and `clipped:NAME` for each trainable parameter:
+ * Σ over units of min(1, clipNorm / norm) · gradient. A unit whose norm is not finite adds exactly 0.
+ *
+ * With `units: 1` and a huge clipNorm such as 3e38 that is the ordinary gradient of all rows.
+ *
+ * @throws DpError `INVALID_ARGUMENT`
+ */
+export function buildStepGraph(spec: ModelSpec, shape: BatchShape): Graph {
+  const units = checkCount(shape.units, { verb, name: 'units' });
+  const rows = units * checkCount(shape.rowsPerUnit, { verb, name: 'rowsPerUnit' });
+  checkTokens(spec, shape.tokens);
+  const builder = new GraphBuilder({ units });
+  const parameters = bindParameters(builder, { spec, training: true });
+  const losses = tokenLosses(builder, { spec, parameters, rows, tokens: shape.tokens });
+  const gradientOf = backward(builder, losses);
+  const gradients = parametersOf(spec)
+    .filter(parameter => parameter.trainable)
+    .map(({ name, shape }) => ({ name, shape, gradient: gradientOf(parameters.get(name)!) }));
+  const { norm, sums } = clipByUnit(builder, {
+    gradients,
+    clipNorm: builder.input('clipNorm', { shape: [] }),
+  });
+  builder.output('unitLoss', sumRows(builder, { losses, rows: units }));
+  builder.output('unitNorm', norm);
+  for (const { name, sum } of sums) builder.output(`clipped:${name}`, sum);
+  return builder.build();
+}
+
+function sumRows(builder: GraphBuilder, { losses, rows }: { losses: Tensor; rows: number }): Tensor {
+  const shape = [rows, losses.shape[0]! / rows];
+  return sum(builder, { input: reshape(builder, { input: losses, shape }), axes: [1] });
+}
+
+/**
+ * The forward pass alone: the same inputs but `clipNorm`, and the output `rowLoss` [rows], the weighted
+ * negative log-likelihood of each row.
+ *
+ * @throws DpError `INVALID_ARGUMENT`
+ */
+export function buildEvaluationGraph(spec: ModelSpec, shape: { rows: number; tokens: number }): Graph {
+  const rows = checkCount(shape.rows, { verb, name: 'rows' });
+  checkTokens(spec, shape.tokens);
+  const builder = new GraphBuilder();
+  const parameters = bindParameters(builder, { spec, training: false });
+  const losses = tokenLosses(builder, { spec, parameters, rows, tokens: shape.tokens });
+  builder.output('rowLoss', sumRows(builder, { losses, rows }));
+  return builder.build();
+}

@@ -2,15 +2,15 @@ import type { Command } from 'commander';
 import { DpError } from '../accounting/check.ts';
 import {
   initialiseParameters,
-  loadModel,
   openTokenizer,
   withLora,
   type GptConfig,
   type LanguageModel,
   type LoraConfig,
   type Tokenizer,
-  type TokenizerName,
 } from '../trainer/index.ts';
+import { parametersDigest } from '../trainer/digest.ts';
+import { loadModel } from '../trainer/model/weights.ts';
 import { choice, count, positive } from './arguments.ts';
 
 /** The size of a new model and how it is trained, as commander hands them over. */
@@ -19,7 +19,7 @@ export interface ModelOptions {
   readonly width: number;
   readonly heads: number;
   readonly context: number;
-  readonly tokenizer: TokenizerName;
+  readonly tokenizer: Tokenizer['name'];
 }
 
 /** Adds the options that size a new model. */
@@ -82,13 +82,19 @@ export function withAdapters(model: LanguageModel, options: LoraOptions & { seed
   return { ...model, ...withLora(model, { lora, seed }) };
 }
 
+/** Hash of a model's parameters and tokenizer. */
+export function modelDigest({ parameters, tokenizer }: LanguageModel): string {
+  return `${parametersDigest(parameters)}:${tokenizer.hash}`;
+}
+
 /** The model of a folder; one trained on private text can't be the start of a new guarantee. */
 export async function publicModel(folder: string, verb: string): Promise<LanguageModel> {
-  const model = await loadModel(folder);
-  if (model.provenance.trainedOn === 'public') return model;
+  const stored = await loadModel(folder);
+  const { trainedOn, tokenizer } = stored.provenance;
+  if (trainedOn === 'public') return { ...stored, tokenizer: await openTokenizer(tokenizer) };
   throw new DpError(
     'INVALID_ARGUMENT',
-    `Cannot ${verb}: the model in ${folder} was trained on private text, which this guarantee would leave out. ` +
+    `Cannot ${verb}: the model in ${folder} was trained on ${trainedOn} text, which this guarantee would leave out. ` +
       'Give a model trained on public text.',
   );
 }

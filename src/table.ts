@@ -6,6 +6,7 @@ import {
   readTable,
   type DuplicatePolicy,
   type NullUserPolicy,
+  type RecordColumns,
   type Records,
   type TableFormat,
 } from '../selection/index.ts';
@@ -59,10 +60,22 @@ export function addTableOptions(command: Command): Command {
     );
 }
 
-/** The id column: the one asked for, `record_id` where the table has it, else none. */
-export function idColumn(table: Table, id: string | undefined): string | null {
-  if (id === 'auto') return null;
-  return id ?? (table.getChild('record_id') === null ? null : 'record_id');
+/** The column asked for, else the usual one where the table has it. */
+function columnOr(table: Table, asked: string | undefined, usual: string): string | undefined {
+  return asked ?? (table.getChild(usual) === null ? undefined : usual);
+}
+
+function columnsIn(table: Table, options: TableOptions): RecordColumns {
+  const { user = 'user', score } = options;
+  const id = columnOr(table, options.id, 'record_id') ?? 'auto';
+  return { user, id: id === 'auto' ? null : id, text: columnOr(table, options.text, 'text'), score };
+}
+
+/** Columns by name; the table is opened only where it has to be asked which it has. */
+export async function columnsOf(path: string, options: TableOptions): Promise<RecordColumns> {
+  const { user = 'user', text, score, id, format } = options;
+  if (id !== undefined && text !== undefined) return { user, id: id === 'auto' ? null : id, text, score };
+  return columnsIn(await readTable(path, format === undefined ? {} : { format }), options);
 }
 
 /** Reads a table and its users; with `needsText` the text column must be there too. */
@@ -70,13 +83,12 @@ export async function readUserTable(
   path: string,
   options: TableOptions & { needsText: boolean },
 ): Promise<UserTable> {
-  const { user = 'user', text = 'text', format, nullUsers = 'error', duplicates = 'error', score } = options;
+  const { format, nullUsers = 'error', duplicates = 'error', needsText } = options;
   const table = await readTable(path, format === undefined ? {} : { format });
+  const { text = 'text', ...columns } = columnsIn(table, options);
   const records = readRecords(table, {
-    user,
-    id: idColumn(table, options.id),
-    ...(options.needsText ? { text } : {}),
-    ...(score === undefined ? {} : { score }),
+    ...columns,
+    ...(needsText ? { text } : {}),
     nullUsers,
     duplicates,
     file: path,

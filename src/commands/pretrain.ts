@@ -1,6 +1,8 @@
 import { basename } from 'node:path';
 import type { Command } from 'commander';
-import { openEngine, openTokenizer, pretrain, saveModel } from '../../trainer/index.ts';
+import { openTokenizer, pretrain } from '../../trainer/index.ts';
+import { openEngine } from '../../trainer/engines/open.ts';
+import { saveModel } from '../../trainer/model/weights.ts';
 import { count, positive, required } from '../arguments.ts';
 import { createCommand, type CommonOptions, type Deliver, type Surroundings } from '../command.ts';
 import { checkAbsent } from '../files.ts';

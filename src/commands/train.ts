@@ -8,7 +8,8 @@ import {
   type Plan,
   type Statement,
 } from '../../accounting/index.ts';
-import { openEngine, train, type LanguageModel, type TrainingResult } from '../../trainer/index.ts';
+import { train, type LanguageModel, type TrainingResult } from '../../trainer/index.ts';
+import { openEngine } from '../../trainer/engines/open.ts';
 import { count, positive, required } from '../arguments.ts';
 import { createCommand, type CommonOptions, type Deliver, type Surroundings } from '../command.ts';
 import { readJson, writeWhole } from '../files.ts';
@@ -21,7 +22,7 @@ import {
   type LoraOptions,
   type ModelOptions,
 } from '../models.ts';
-import { number, renderJson, upward, type Answer } from '../output.ts';
+import { number, renderJson, type Answer } from '../output.ts';
 import { trainingProgress } from '../progress.ts';
 import { addTableOptions, readUserTable, type TableOptions } from '../table.ts';
 import { usersForPlan } from '../training-data.ts';

@@ -2,7 +2,9 @@ import { join } from 'node:path';
 import { planOptions, type PlanOption } from '../../accounting/index.ts';
 import { DpError } from '../../accounting/check.ts';
 import { contributionStatistics, curate, type ContributionBucket } from '../../selection/index.ts';
-import { byteTokenizer, openEngine, pretrain, saveModel, type LanguageModel } from '../../trainer/index.ts';
+import { byteTokenizer, pretrain, type LanguageModel } from '../../trainer/index.ts';
+import { openEngine } from '../../trainer/engines/open.ts';
+import { saveModel } from '../../trainer/model/weights.ts';
 import type { Surroundings } from '../command.ts';
 import { breathe, writeWhole } from '../files.ts';
 import { withAdapters } from '../models.ts';
@@ -113,11 +115,13 @@ async function select(
   await curate({
     table: source.path,
     columns: source.columns,
+    ...source.policies,
     rule: { strategy: 'random', seed, recordsPerUser },
     out,
     force: false,
   });
-  const { records } = await readUserTable(out, { ...source.columns, needsText: true });
+  const { user, id, text = 'text' } = source.columns;
+  const { records } = await readUserTable(out, { user, id: id ?? 'record_id', text, needsText: true });
   return records;
 }
 

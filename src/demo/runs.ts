@@ -6,11 +6,11 @@ import type { Records } from '../../selection/index.ts';
 import {
   train,
   trainWithoutPrivacy,
-  type Engine,
   type LanguageModel,
   type LossPoint,
   type Perplexity,
 } from '../../trainer/index.ts';
+import type { Engine } from '../../trainer/engines/engine.ts';
 import type { Surroundings } from '../command.ts';
 import { writeStatement } from '../commands/train.ts';
 import { mechanismName } from '../planning.ts';

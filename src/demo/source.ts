@@ -1,14 +1,16 @@
 import { basename, join } from 'node:path';
 import { tableFromArrays, type Table } from 'apache-arrow';
-import { writeTable, type Records } from '../../selection/index.ts';
+import { writeTable, type CurateOptions, type RecordColumns, type Records } from '../../selection/index.ts';
 import { sampleCorpus, type SampleRecord } from '../corpus/corpus.ts';
-import { readUserTable, type TableOptions } from '../table.ts';
+import { columnsOf, readUserTable, type TableOptions } from '../table.ts';
 
 /** The private table of a demo and the public text that its starting model learns from. */
 export interface DemoSource {
   readonly label: string;
   readonly path: string;
-  readonly columns: TableOptions;
+  readonly columns: RecordColumns;
+  /** How faults of the table are treated, and its format. */
+  readonly policies: Pick<CurateOptions, 'format' | 'nullUsers' | 'duplicates'>;
   readonly records: Records;
   readonly publicTexts: readonly string[];
 }
@@ -30,7 +32,14 @@ async function builtIn(folder: string, users: number): Promise<DemoSource> {
   const columns = { user: 'user', id: 'record_id', text: 'text' };
   const { records } = await readUserTable(path, { ...columns, needsText: true });
   const label = 'Built-in sample corpus, private half (invented people)';
-  return { label, path, columns, records, publicTexts: publicRecords.map(record => record.text) };
+  return {
+    label,
+    path,
+    columns,
+    policies: {},
+    records,
+    publicTexts: publicRecords.map(record => record.text),
+  };
 }
 
 /** The table of a demo: a real one, or the built-in corpus. */
@@ -41,5 +50,13 @@ export async function openSource(
   if (data === undefined) return builtIn(folder, users);
   const { records } = await readUserTable(data, { ...columns, needsText: true });
   const publicTexts = sampleCorpus({ users }).publicRecords.map(record => record.text);
-  return { label: basename(data), path: data, columns, records, publicTexts };
+  const { format, nullUsers, duplicates } = columns;
+  return {
+    label: basename(data),
+    path: data,
+    columns: await columnsOf(data, columns),
+    policies: { format, nullUsers, duplicates },
+    records,
+    publicTexts,
+  };
 }

@@ -100,13 +100,13 @@ async function compile(graph: Graph, options: OnnxRuntimeOptions): Promise<Progr
   );
   return {
     run: async feeds => {
-      const tensors = Object.entries(feeds).map(([name, tensor]) => [name, unwrap(tensor, options.name)]);
-      const results = await attempt('run the graph', options, () => session.run(Object.fromEntries(tensors)));
-      const wrapped = Object.entries(results).map(([name, tensor]) => [
-        name,
-        new OnnxTensor(options.name, tensor),
-      ]);
-      return Object.fromEntries(wrapped) as Record<string, DeviceTensor>;
+      const inputs: Record<string, Tensor> = {};
+      for (const [name, tensor] of Object.entries(feeds)) inputs[name] = unwrap(tensor, options.name);
+      const results = await attempt('run the graph', options, () => session.run(inputs));
+      const outputs: Record<string, DeviceTensor> = {};
+      for (const [name, tensor] of Object.entries(results))
+        outputs[name] = new OnnxTensor(options.name, tensor);
+      return outputs;
     },
     dispose: () => session.release(),
   };

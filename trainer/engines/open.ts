@@ -18,7 +18,7 @@ const openers: Record<EngineName, (threads: number) => Promise<Engine>> = {
 
 /** The package is optional: a specifier that the compiler doesn't follow lets the build pass without it. */
 async function load(specifier: string): Promise<OnnxRuntime> {
-  const module = (await import(specifier)) as OnnxRuntime & { default?: OnnxRuntime };
+  const module: OnnxRuntime & { readonly default?: OnnxRuntime } = await import(specifier);
   return module.default ?? module;
 }
 

@@ -67,7 +67,9 @@ export interface NodeOf<Kind extends Operator> {
   readonly attributes: Operators[Kind];
 }
 
-export type GraphNode = { [Kind in Operator]: NodeOf<Kind> }[Operator];
+type Nodes = { [Kind in Operator]: NodeOf<Kind> };
+
+export type GraphNode = Nodes[Operator];
 
 /** A tensor known by name to whoever runs the graph. */
 export interface NamedTensor {
@@ -155,8 +157,8 @@ export class GraphBuilder {
     const { inputs, shapes, attributes, type = inputs[0]?.type ?? 'float32' } = options;
     const differentiable = inputs.some(input => input.differentiable);
     const outputs = shapes.map(shape => this.#tensor(shape, { type, differentiable }));
-    const node: NodeOf<Kind> = { operator, inputs, outputs, attributes };
-    this.#nodes.push(node as GraphNode);
+    const node: Nodes[Kind] = { operator, inputs, outputs, attributes };
+    this.#nodes.push(node);
     return outputs;
   }
 

@@ -4,6 +4,11 @@ import { add, differentiate, matmul, mean, multiply, reshape, softmax, subtract,
 // The operations that read parameters. An activation is [units · rows of a unit, width], so a parameter's
 // gradient is a sum over the rows of each unit: [units, …shape of the parameter], or its shape alone for one unit.
 
+/** Rows and columns of a matrix. */
+function extents({ shape }: Tensor): readonly [number, number] {
+  return [shape[0]!, shape[1]!];
+}
+
 /** The shape of a parameter's gradient. */
 export function gradientShape(builder: GraphBuilder, shape: Shape): Shape {
   return builder.units === 1 ? shape : [builder.units, ...shape];
@@ -11,7 +16,7 @@ export function gradientShape(builder: GraphBuilder, shape: Shape): Shape {
 
 /** [units · rows, width] as [units, rows, width]; left alone for one unit. */
 function byUnit(builder: GraphBuilder, input: Tensor): Tensor {
-  const [rows, width] = input.shape as readonly [number, number];
+  const [rows, width] = extents(input);
   return reshape(builder, { input, shape: gradientShape(builder, [rows / builder.units, width]) });
 }
 
@@ -67,18 +72,18 @@ export function layerNorm(
     inputs: [input, gain, bias],
     shapes: [input.shape, row, row],
     attributes: { epsilon: 1e-5 },
-  }) as readonly [Tensor, Tensor, Tensor];
+  });
   const rowMean = (tensor: Tensor): Tensor => mean(builder, { input: tensor, axes: [1], keepAxes: true });
   return differentiate(builder, {
     inputs: [input, gain, bias],
-    output,
+    output: output!,
     reverse: gradient => {
-      const normal = multiply(builder, [subtract(builder, [input, centre]), inverseDeviation]);
+      const normal = multiply(builder, [subtract(builder, [input, centre!]), inverseDeviation!]);
       const scaled = multiply(builder, [gradient, gain]);
       const along = multiply(builder, [normal, rowMean(multiply(builder, [scaled, normal]))]);
       const across = subtract(builder, [subtract(builder, [scaled, rowMean(scaled)]), along]);
       return [
-        multiply(builder, [across, inverseDeviation]),
+        multiply(builder, [across, inverseDeviation!]),
         sumByUnit(builder, multiply(builder, [gradient, normal])),
         sumByUnit(builder, gradient),
       ];
@@ -88,7 +93,7 @@ export function layerNorm(
 
 /** Rows of a table [vocabulary, width] at indices [rows]. Its gradient is added into what other uses of the table gave. */
 export function embed(builder: GraphBuilder, { table, indices }: { table: Tensor; indices: Tensor }): Tensor {
-  const [vocabulary, width] = table.shape as readonly [number, number];
+  const [vocabulary, width] = extents(table);
   const shape = [indices.shape[0]!, width];
   const intoGathered = (gradient: Tensor, gathered: Tensor | undefined): Tensor => {
     const total = [builder.units * vocabulary, width];
@@ -127,8 +132,8 @@ export function addPositions(
   builder: GraphBuilder,
   { input, table, tokens }: { input: Tensor; table: Tensor; tokens: number },
 ): Tensor {
-  const [rows, width] = input.shape as readonly [number, number];
-  const [positions] = table.shape as readonly [number, number];
+  const [rows, width] = extents(input);
+  const [positions] = extents(table);
   const texts = reshape(builder, { input, shape: [rows / tokens, tokens, width] });
   const first = builder.node('head', { inputs: [table], shape: [tokens, width], attributes: {} });
   builder.record({

@@ -81,20 +81,16 @@ function attention(pass: Pass, { input, name }: { input: Tensor; name: string })
   const parted = reshape(builder, { input: joint, shape: [rows, tokens, 3, heads, size] });
   const byHead = transpose(builder, { input: parted, permutation: [2, 0, 3, 1, 4] });
   const flat = reshape(builder, { input: byHead, shape: [3 * rows * heads, tokens, size] });
-  const [queries, keys, values] = split(builder, { input: flat, parts: 3 }) as readonly [
-    Tensor,
-    Tensor,
-    Tensor,
-  ];
+  const [queries, keys, values] = split(builder, { input: flat, parts: 3 });
   const scores = matmul(builder, {
-    left: queries,
-    right: keys,
+    left: queries!,
+    right: keys!,
     transposeRight: true,
     scale: 1 / Math.sqrt(size),
   });
   const weights = softmax(builder, add(builder, [scores, causalMask(builder, tokens)]));
   const mixed = reshape(builder, {
-    input: matmul(builder, { left: weights, right: values }),
+    input: matmul(builder, { left: weights, right: values! }),
     shape: [rows, heads, tokens, size],
   });
   const byToken = transpose(builder, { input: mixed, permutation: [0, 2, 1, 3] });

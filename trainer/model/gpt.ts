@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import { checkCount, DpError } from '../../accounting/check.ts';
+import { fillNormal } from './random.ts';
 
 /** The size of a decoder-only transformer of the GPT-2 architecture. */
 export interface GptConfig {
@@ -138,7 +138,7 @@ export function blockName(layer: number): string {
 }
 
 function linear({ config, lora }: ModelSpec, block: string, target: LinearLayer): ParameterInfo[] {
-  const [inputs, outputs] = widths[target].map(multiple => multiple * config.width) as [number, number];
+  const [inputs, outputs] = [widths[target][0] * config.width, widths[target][1] * config.width];
   const name = `${block}.${target}`;
   const layer: ParameterInfo[] = [
     { name: `${name}.weight`, shape: [inputs, outputs], trainable: lora === null },
@@ -155,6 +155,12 @@ function linear({ config, lora }: ModelSpec, block: string, target: LinearLayer)
 /** Number of values in a shape. */
 export function sizeOf(shape: readonly number[]): number {
   return shape.reduce((size, extent) => size * extent, 1);
+}
+
+/** A model: its spec and its parameters. */
+export interface Model {
+  readonly spec: ModelSpec;
+  readonly parameters: Parameters;
 }
 
 /**
@@ -178,7 +184,8 @@ export function initialiseParameters(spec: ModelSpec, { seed }: { seed: string |
   );
 }
 
-function initialValues(
+/** Starting values of one parameter. */
+export function initialValues(
   { name, shape }: ParameterInfo,
   { spec, seed }: { spec: ModelSpec; seed: string | number },
 ): Float32Array {
@@ -188,97 +195,4 @@ function initialValues(
   const residual = name.endsWith('c_proj.weight') ? Math.sqrt(2 * spec.config.layers) : 1;
   const deviation = name.endsWith('lora_A.weight') ? 1 / Math.sqrt(shape[1]!) : 0.02 / residual;
   return fillNormal(values, { deviation, seed: `${seed}/${name}` });
-}
-
-/** Box-Muller over a seeded xoshiro128**: for starting values only, never for noise that protects anyone. */
-function fillNormal(
-  values: Float32Array,
-  { deviation, seed }: { deviation: number; seed: string },
-): Float32Array {
-  const uniform = uniformStream(seed);
-  for (let index = 0; index < values.length; index += 2) {
-    const radius = deviation * Math.sqrt(-2 * Math.log1p(-uniform()));
-    const angle = 2 * Math.PI * uniform();
-    values[index] = radius * Math.cos(angle);
-    if (index + 1 < values.length) values[index + 1] = radius * Math.sin(angle);
-  }
-  return values;
-}
-
-/** Numbers in [0, 1) with 32 random bits: xoshiro128** (Blackman and Vigna, arXiv 1805.01407). */
-function uniformStream(seed: string): () => number {
-  const digest = createHash('sha256').update(seed).digest();
-  const state = Uint32Array.from([0, 4, 8, 12], offset => digest.readUInt32LE(offset));
-  const rotate = (value: number, by: number): number => (value << by) | (value >>> (32 - by));
-  return () => {
-    const result = Math.imul(rotate(Math.imul(state[1]!, 5), 7), 9) >>> 0;
-    const shifted = state[1]! << 9;
-    state[2]! ^= state[0]!;
-    state[3]! ^= state[1]!;
-    state[1]! ^= state[2]!;
-    state[0]! ^= state[3]!;
-    state[2]! ^= shifted;
-    state[3] = rotate(state[3]!, 11);
-    return result / 2 ** 32;
-  };
-}
-
-/** A model: its spec and its parameters. */
-export interface Model {
-  readonly spec: ModelSpec;
-  readonly parameters: Parameters;
-}
-
-/**
- * The same model with fresh adapters; its own parameters are shared, not copied, and become frozen.
- *
- * @throws DpError `INVALID_ARGUMENT`, also where the model has adapters already
- */
-export function withLora(model: Model, { lora, seed }: { lora: LoraConfig; seed: string | number }): Model {
-  if (model.spec.lora !== null) {
-    throw new DpError(
-      'INVALID_ARGUMENT',
-      `Cannot ${verb}: it has adapters of rank ${model.spec.lora.rank} already. Merge them first.`,
-    );
-  }
-  const spec = { config: model.spec.config, lora };
-  const parameters = parametersOf(spec).map(parameter => {
-    const kept = model.parameters.get(parameter.name);
-    return [parameter.name, kept ?? initialValues(parameter, { spec, seed })] as const;
-  });
-  return { spec, parameters: new Map(parameters) };
-}
-
-/** The same function without adapters: W + (alpha / rank) · Aᵀ Bᵀ in place of W; a model without adapters comes back as it is. */
-export function mergeLora(model: Model): Model {
-  const { config, lora } = model.spec;
-  if (lora === null) return model;
-  const spec: ModelSpec = { config, lora: null };
-  const parameters = parametersOf(spec).map(({ name, shape }) => {
-    const adapter = name.replace(/\.weight$/, '');
-    const down = model.parameters.get(`${adapter}.lora_A.weight`);
-    const up = model.parameters.get(`${adapter}.lora_B.weight`);
-    const values = model.parameters.get(name)!;
-    if (down === undefined || up === undefined) return [name, values] as const;
-    return [name, mergedWeight(values, { shape, down, up, lora })] as const;
-  });
-  return { spec, parameters: new Map(parameters) };
-}
-
-function mergedWeight(
-  weight: Float32Array,
-  options: { shape: readonly number[]; down: Float32Array; up: Float32Array; lora: LoraConfig },
-): Float32Array {
-  const { down, up, lora } = options;
-  const [inputs, outputs] = options.shape as [number, number];
-  const scale = lora.alpha / lora.rank;
-  const merged = Float32Array.from(weight);
-  for (let row = 0; row < inputs; row++) {
-    for (let column = 0; column < outputs; column++) {
-      let sum = 0;
-      for (let k = 0; k < lora.rank; k++) sum += down[k * inputs + row]! * up[column * lora.rank + k]!;
-      merged[row * outputs + column]! += scale * sum;
-    }
-  }
-  return merged;
 }

@@ -13,6 +13,19 @@ interface HeaderEntry {
   readonly data_offsets: readonly [number, number];
 }
 
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}
+
+function isCounts(value: unknown): value is readonly number[] {
+  return Array.isArray(value) && value.every(item => Number.isSafeInteger(item) && item >= 0);
+}
+
+function isEntry(value: unknown): value is HeaderEntry {
+  if (!isObject(value) || !isCounts(value['data_offsets'])) return false;
+  return value['data_offsets'].length === 2 && typeof value['dtype'] === 'string' && isCounts(value['shape']);
+}
+
 /** How the floating-point formats of safetensors become float32; float64 is rounded. */
 const decoders: Record<string, { bytes: number; decode: (view: DataView, offset: number) => number }> = {
   F64: { bytes: 8, decode: (view, offset) => view.getFloat64(offset, true) },
@@ -73,7 +86,9 @@ export async function readSafetensors(path: string): Promise<Map<string, StoredT
     const { header, start } = await readHeader(file, { path, size });
     const tensors = new Map<string, StoredTensor>();
     for (const [name, entry] of Object.entries(header)) {
-      if (name === '__metadata__' || decoders[entry.dtype] === undefined) continue;
+      if (name === '__metadata__') continue;
+      if (!isEntry(entry)) throw unreadable(path, `its header describes ${name} wrongly`);
+      if (decoders[entry.dtype] === undefined) continue;
       tensors.set(name, await readTensor(file, { path, name, entry, start, size }));
     }
     return tensors;
@@ -109,16 +124,22 @@ async function readBytes(
 async function readHeader(
   file: FileHandle,
   { path, size }: { path: string; size: number },
-): Promise<{ header: Record<string, HeaderEntry>; start: number }> {
+): Promise<{ header: Record<string, unknown>; start: number }> {
   if (size < 8) throw unreadable(path, `it has ${size} bytes`);
   const prefix = await readBytes(file, { position: 0, length: 8 });
   const length = Number(new DataView(prefix.buffer).getBigUint64(0, true));
   if (length > size - 8) throw unreadable(path, `its header claims ${length} of ${size} bytes`);
   const text = new TextDecoder().decode(await readBytes(file, { position: 8, length }));
+  const header = parse(text);
+  if (!isObject(header)) throw unreadable(path, `its header of ${length} bytes is no JSON object`);
+  return { header, start: 8 + length };
+}
+
+function parse(text: string): unknown {
   try {
-    return { header: JSON.parse(text) as Record<string, HeaderEntry>, start: 8 + length };
+    return JSON.parse(text);
   } catch {
-    throw unreadable(path, `its header of ${length} bytes is no JSON`);
+    return undefined;
   }
 }
 

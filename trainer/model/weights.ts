@@ -1,15 +1,8 @@
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DpError } from '../../accounting/check.ts';
-import {
-  checkSpec,
-  parametersOf,
-  type GptConfig,
-  type LoraConfig,
-  type Model,
-  type ModelSpec,
-  type ParameterInfo,
-} from './gpt.ts';
+import { configFileOf, readJsonObject, specOfConfigFile } from './config-file.ts';
+import { parametersOf, type Model, type ParameterInfo } from './gpt.ts';
 import { readSafetensors, writeSafetensors, type StoredTensor } from './safetensors.ts';
 
 /** Where a model's parameters come from; written beside them and never lost on the way. */
@@ -33,23 +26,6 @@ const weightsFile = 'model.safetensors';
 const configFile = 'config.json';
 const provenanceFile = 'provenance.json';
 
-/** Hugging Face's names of the sizes, and ours. */
-const configNames: Record<keyof GptConfig, string> = {
-  vocabularySize: 'vocab_size',
-  contextLength: 'n_positions',
-  layers: 'n_layer',
-  width: 'n_embd',
-  heads: 'n_head',
-};
-
-/** What our graph computes; a checkpoint that says otherwise is another architecture. */
-const architecture = {
-  model_type: 'gpt2',
-  activation_function: 'gelu_new',
-  layer_norm_epsilon: 1e-5,
-  tie_word_embeddings: true,
-} as const;
-
 /**
  * Writes `config.json`, `model.safetensors` and `provenance.json` into a folder, in the form of Hugging Face's
  * GPT-2, and replaces a model that lies there.
@@ -65,7 +41,7 @@ export async function saveModel(folder: string, model: StoredModel): Promise<voi
   const partial = (name: string): string => join(folder, `${name}.partial`);
   await writeSafetensors(partial(weightsFile), tensors);
   await writeJson(partial(provenanceFile), provenance);
-  await writeJson(partial(configFile), configOf(spec));
+  await writeJson(partial(configFile), configFileOf(spec));
   await rm(path(configFile), { force: true });
   for (const name of [weightsFile, provenanceFile, configFile]) await rename(partial(name), path(name));
 }
@@ -80,19 +56,6 @@ async function writeJson(path: string, value: unknown): Promise<void> {
   }
 }
 
-function configOf({ config, lora }: ModelSpec): Record<string, unknown> {
-  const sizes = Object.entries(configNames).map(([ours, theirs]) => [
-    theirs,
-    config[ours as keyof GptConfig],
-  ]);
-  return {
-    architectures: ['GPT2LMHeadModel'],
-    ...architecture,
-    ...Object.fromEntries(sizes),
-    ...(lora === null ? {} : { privacy_unit_lora: lora }),
-  };
-}
-
 /**
  * Reads a model of the GPT-2 architecture: one of ours, or a checkpoint in Hugging Face's form
  * (float32, float16 or bfloat16; with or without the prefix `transformer.`).
@@ -105,7 +68,8 @@ export async function loadModel(
   folder: string,
   options: { provenance?: Provenance } = {},
 ): Promise<StoredModel> {
-  const spec = specOf(await readJson(join(folder, configFile)), folder);
+  const config = join(folder, configFile);
+  const spec = specOfConfigFile(await readJsonObject(config), config);
   const provenance = await provenanceOf(folder, options.provenance);
   const tensors = await readSafetensors(join(folder, weightsFile));
   const parameters = new Map(
@@ -114,53 +78,22 @@ export async function loadModel(
   return { spec, parameters, provenance };
 }
 
-async function readJson(path: string): Promise<Record<string, unknown>> {
-  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
-    throw new DpError('MISSING_FILE', `Cannot load the model: ${path} cannot be read. Check the folder.`, {
-      cause,
-    });
-  });
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
-  } catch {
-    // Falls through to the same complaint: neither text nor a bare value describes a model.
-  }
-  throw new DpError('INVALID_DATA', `Cannot load the model: ${path} holds no JSON object. Restore the file.`);
-}
-
-function specOf(config: Record<string, unknown>, folder: string): ModelSpec {
-  for (const [name, expected] of Object.entries(architecture)) {
-    if ((config[name] ?? expected) === expected) continue;
-    throw new DpError(
-      'INVALID_DATA',
-      `Cannot load the model: ${folder} has ${name} ${JSON.stringify(config[name])}, not ${JSON.stringify(expected)}. Give a GPT-2 checkpoint.`,
-    );
-  }
-  const sizes = Object.entries(configNames).map(([ours, theirs]) => [ours, config[theirs]]);
-  const lora = (config['privacy_unit_lora'] ?? null) as LoraConfig | null;
-  const spec = { config: Object.fromEntries(sizes) as GptConfig, lora };
-  checkSpec(spec);
-  return spec;
-}
-
 async function provenanceOf(folder: string, given: Provenance | undefined): Promise<Provenance> {
   const path = join(folder, provenanceFile);
-  const stored = await readJson(path).catch((error: unknown) => {
-    if (given !== undefined && error instanceof DpError && error.code === 'MISSING_FILE') return null;
+  const stored = await readJsonObject(path).catch((error: unknown) => {
+    if (given !== undefined && error instanceof DpError && error.code === 'MISSING_FILE') return given;
     throw error;
   });
-  if (stored === null) return given!;
-  if (
-    (stored['trainedOn'] === 'public' || stored['trainedOn'] === 'private') &&
-    typeof stored['tokenizer'] === 'string'
-  ) {
-    return stored as unknown as Provenance;
-  }
+  if (isProvenance(stored)) return stored;
   throw new DpError(
     'INVALID_DATA',
     `Cannot load the model: ${path} names no trainedOn ('public' or 'private') and tokenizer. Restore the file.`,
   );
+}
+
+function isProvenance(value: object): value is Provenance {
+  const known = 'trainedOn' in value && (value.trainedOn === 'public' || value.trainedOn === 'private');
+  return known && 'tokenizer' in value && typeof value.tokenizer === 'string';
 }
 
 function tensorOf(

@@ -19,8 +19,8 @@ export interface PlanningQuestion {
   readonly steps: number;
   readonly clipNorm: number;
   readonly neighbours: Neighbours;
-  /** Drawn once under Group Privacy, whatever `when` says. */
-  readonly selection: SelectionRule;
+  /** `when` is `once` where left out; Group Privacy selects once whatever it says. */
+  readonly selection: Omit<SelectionRule, 'when'> & { readonly when?: SelectionRule['when'] | undefined };
   readonly heldOut: Plan['heldOut'];
   /** How records become users under Group Privacy; `mixture` where left out. */
   readonly conversion?: Conversion | undefined;
@@ -57,7 +57,7 @@ export interface PlanOption {
  * const options = planOptions({
  *   contributions: Array.from({ length: 1000 }, () => 3), epsilon: 8, delta: 1e-5, recordsPerUser: [1],
  *   batchSize: 50, steps: 100, clipNorm: 1, neighbours: 'add-or-remove',
- *   selection: { strategy: 'random', seed: '1', tokensPerUser: null, chunkTokens: null, when: 'once' },
+ *   selection: { strategy: 'random', seed: '1', tokensPerUser: null, chunkTokens: null },
  *   heldOut: { fraction: 0.1, seed: '1' },
  * });
  * options.map(option => option.plan.sampler.samplingProbability); // [0.05, 0.05]
@@ -107,7 +107,7 @@ function optionOf(
 }
 
 function drawnWhen({ selection }: PlanningQuestion, mechanism: Mechanism): SelectionRule['when'] {
-  return mechanism === 'user-wise' ? selection.when : 'once';
+  return mechanism === 'user-wise' ? (selection.when ?? 'once') : 'once';
 }
 
 function populationOf(

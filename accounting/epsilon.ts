@@ -23,7 +23,8 @@ export interface EpsilonAnswer {
   readonly byAccountant: BoundsByAccountant;
 }
 
-const accountants: readonly Accountant[] = [rdpAccountant];
+/** Every accountant there is, in the order in which answers list them. */
+export const accountants: readonly Accountant[] = [rdpAccountant];
 const relations = ['add-or-remove', 'replace', 'zero-out'] as const;
 
 /**

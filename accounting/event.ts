@@ -92,8 +92,7 @@ export interface PoissonOptions {
  * ```
  */
 export function poissonEvent({ noiseMultiplier, samplingProbability, steps }: PoissonOptions): DpEvent {
-  checkPositive(noiseMultiplier, { verb, name: 'noiseMultiplier' });
-  checkProbability(samplingProbability, { verb, name: 'samplingProbability' });
+  checkOptions({ noiseMultiplier, samplingProbability, steps });
   if (samplingProbability === 1) return repeat(gaussianEvent(noiseMultiplier), steps);
   return repeat({ kind: 'poisson-subsampled-gaussian', noiseMultiplier, samplingProbability }, steps);
 }
@@ -117,12 +116,17 @@ export function poissonEvent({ noiseMultiplier, samplingProbability, steps }: Po
 export function poissonGroupEvent(options: PoissonOptions & { readonly groupSize: number }): DpEvent {
   const { noiseMultiplier, samplingProbability, steps } = options;
   const groupSize = checkGroupSize(options.groupSize);
-  checkPositive(noiseMultiplier, { verb, name: 'noiseMultiplier' });
-  checkProbability(samplingProbability, { verb, name: 'samplingProbability' });
+  checkOptions(options);
   if (groupSize === 1) return poissonEvent(options);
   if (samplingProbability === 1) return repeat(gaussianEvent(noiseMultiplier / groupSize), steps);
   const mixture = binomialMixture({ trials: groupSize, probability: samplingProbability });
   return repeat({ kind: 'mixture-of-gaussians', noiseMultiplier, ...mixture }, steps);
+}
+
+function checkOptions({ noiseMultiplier, samplingProbability, steps }: PoissonOptions): void {
+  checkPositive(noiseMultiplier, { verb, name: 'noiseMultiplier' });
+  checkProbability(samplingProbability, { verb, name: 'samplingProbability' });
+  checkCount(steps, { verb, name: 'steps' });
 }
 
 function checkGroupSize(value: number): number {

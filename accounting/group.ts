@@ -12,11 +12,7 @@ export interface GroupOptions extends PoissonOptions, EpsilonOptions {
 }
 
 /** The three ways from one record to a group, each an upper bound; the mixture has a lower one too. */
-export interface BoundsByConversion {
-  readonly lemma: Bound;
-  readonly rdp: Bound;
-  readonly mixture: Bound;
-}
+export type BoundsByConversion = Readonly<Record<'lemma' | 'rdp' | 'mixture', Bound>>;
 
 /** ε of a group with the answers that it was made of. */
 export interface GroupAnswer {

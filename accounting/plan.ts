@@ -293,7 +293,7 @@ function selectionFindings({ mechanism, unit, population, selection }: Plan): Fi
  * @example
  * ```ts
  * import { planOptions } from 'privacy-unit/accounting';
- * const selection = { strategy: 'random', seed: '1', tokensPerUser: null, chunkTokens: null, when: 'once' } as const;
+ * const selection = { strategy: 'random', seed: '1', tokensPerUser: null, chunkTokens: null } as const;
  * const [, { plan }] = planOptions({
  *   contributions: [1, 2, 3, 4], epsilon: 8, delta: 0.01, recordsPerUser: [2], batchSize: 4, steps: 10, clipNorm: 1,
  *   neighbours: 'add-or-remove', selection, heldOut: { fraction: 0, seed: '1' },
@@ -334,7 +334,7 @@ export interface PlanEpsilon {
  * @example
  * ```ts
  * import { planOptions } from 'privacy-unit/accounting';
- * const selection = { strategy: 'random', seed: '1', tokensPerUser: null, chunkTokens: null, when: 'once' } as const;
+ * const selection = { strategy: 'random', seed: '1', tokensPerUser: null, chunkTokens: null } as const;
  * const [, { plan }] = planOptions({
  *   contributions: [1, 2, 3, 4], epsilon: 8, delta: 0.01, recordsPerUser: [2], batchSize: 4, steps: 10, clipNorm: 1,
  *   neighbours: 'add-or-remove', selection, heldOut: { fraction: 0, seed: '1' },
@@ -365,7 +365,7 @@ function plannedEpsilon(options: GroupOptions, conversion: keyof BoundsByConvers
  * @example
  * ```ts
  * import { planOptions } from 'privacy-unit/accounting';
- * const selection = { strategy: 'random', seed: '1', tokensPerUser: null, chunkTokens: null, when: 'once' } as const;
+ * const selection = { strategy: 'random', seed: '1', tokensPerUser: null, chunkTokens: null } as const;
  * const [, { plan }] = planOptions({
  *   contributions: [1, 2, 3, 4], epsilon: 8, delta: 0.01, recordsPerUser: [2], batchSize: 4, steps: 10, clipNorm: 1,
  *   neighbours: 'add-or-remove', selection, heldOut: { fraction: 0, seed: '1' },

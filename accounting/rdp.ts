@@ -46,7 +46,24 @@ function epsilon(event: DpEvent, options: { delta: number; neighbours: Neighbour
 function delta(event: DpEvent, options: { epsilon: number; neighbours: Neighbours }): Bound {
   checkNonNegative(options.epsilon, { verb: 'account by RDP', name: 'epsilon' });
   refuseUnsupported(event, options.neighbours);
-  const trimmed = trim(flattenEvent(event), 1e-30);
+  const parts = flattenEvent(event);
+  let best = deltaWithin(parts, 1e-30, options);
+  if (!parts.some(part => part.event.kind === 'mixture-of-gaussians')) return best;
+  // The mass that may be left out is a share of the answer, so the answer is looked for again.
+  for (let tries = 0; tries < 8; tries += 1) {
+    const next = deltaWithin(parts, best.upper * 1e-3, options);
+    if (!(next.upper < best.upper * 0.999)) break;
+    best = next;
+  }
+  return best;
+}
+
+function deltaWithin(
+  parts: readonly CountedEvent[],
+  budget: number,
+  options: { epsilon: number; neighbours: Neighbours },
+): Bound {
+  const trimmed = trim(parts, budget);
   const curve = composedCurve(trimmed.parts, options.neighbours);
   const bound = deltaOfCurve(curve, Math.max(0, options.epsilon - trimmed.epsilon));
   return { upper: Math.min(1, bound.upper + trimmed.delta), detail: bound.detail };

@@ -2,7 +2,10 @@ import type { Bound, Interval } from './accountant.ts';
 import { checkCount, DpError } from './check.ts';
 import type { BoundsByAccountant } from './epsilon.ts';
 import type { BoundsByConversion } from './group.ts';
-import type { Plan } from './plan.ts';
+import { epsilonOfPlan, type Plan, type PlanEpsilon } from './plan.ts';
+
+// A browser has no package.json to ask; a test holds the two together.
+const release = 'privacy-unit 0.1.0';
 
 /** What is known only after the run, or from the accountants. */
 export interface StatementFacts {
@@ -10,9 +13,9 @@ export interface StatementFacts {
   readonly epsilon: Interval;
   /** Noised steps that may have been released; a resumed run may count more than planned. */
   readonly steps: number;
-  readonly byAccountant?: BoundsByAccountant | undefined;
-  readonly byConversion?: BoundsByConversion | undefined;
-  /** Name, version and hash of the code that ran. */
+  /** The answers behind ε; asked for anew where left out. */
+  readonly answers?: Omit<PlanEpsilon, 'epsilon'> | undefined;
+  /** Name, version and hash of the code that ran; this release where left out. */
   readonly code?: string | undefined;
   /** The sampling as it was performed, where that is known better than from the plan. */
   readonly samplingPerformed?: string | undefined;
@@ -40,7 +43,7 @@ export interface Statement {
   readonly publicConstants: Plan['population'] & { readonly recordsPerUser: number };
   readonly assumptions: readonly string[];
   readonly warnings: readonly string[];
-  readonly code: string | null;
+  readonly code: string;
 }
 
 /**
@@ -50,7 +53,7 @@ export interface Statement {
  * @example
  * ```ts
  * import { planOptions } from 'privacy-unit/accounting';
- * const selection = { strategy: 'random', seed: '1', tokensPerUser: null, chunkTokens: null, when: 'once' } as const;
+ * const selection = { strategy: 'random', seed: '1', tokensPerUser: null, chunkTokens: null } as const;
  * const [, { plan }] = planOptions({
  *   contributions: [1, 2, 3, 4], epsilon: 8, delta: 0.01, recordsPerUser: [2], batchSize: 4, steps: 10, clipNorm: 1,
  *   neighbours: 'add-or-remove', selection, heldOut: { fraction: 0, seed: '1' },
@@ -63,6 +66,7 @@ export interface Statement {
 export function statementOf(plan: Plan, facts: StatementFacts): Statement {
   const epsilon = checkInterval(facts.epsilon);
   const counted = checkCount(facts.steps, { verb: 'state the guarantee', name: 'steps', least: 0 });
+  const { byAccountant, byConversion } = facts.answers ?? epsilonOfPlan(plan, { steps: counted });
   const { recordsPerUser } = plan.unit;
   return {
     format: 'privacy-unit/statement',
@@ -77,14 +81,14 @@ export function statementOf(plan: Plan, facts: StatementFacts): Statement {
     sampling: { ...plan.sampler, performed: facts.samplingPerformed ?? poissonInWords(plan) },
     steps: { planned: plan.steps, counted },
     groupConversion: plan.groupConversion,
-    byAccountant: facts.byAccountant ?? {},
-    byConversion: facts.byConversion ?? null,
+    byAccountant,
+    byConversion: byConversion ?? null,
     selection: plan.selection,
     heldOut: plan.heldOut,
     publicConstants: { ...plan.population, recordsPerUser },
     assumptions: assumptionsOf(plan),
     warnings: warningsOf(plan, epsilon, counted),
-    code: facts.code ?? null,
+    code: facts.code ?? release,
   };
 }
 
@@ -141,7 +145,7 @@ export type StatementRow = readonly [label: string, ...lines: string[]];
  * @example
  * ```ts
  * import { planOptions } from 'privacy-unit/accounting';
- * const selection = { strategy: 'random', seed: '1', tokensPerUser: null, chunkTokens: null, when: 'once' } as const;
+ * const selection = { strategy: 'random', seed: '1', tokensPerUser: null, chunkTokens: null } as const;
  * const [, { plan }] = planOptions({
  *   contributions: [1, 2, 3, 4], epsilon: 8, delta: 0.01, recordsPerUser: [2], batchSize: 4, steps: 10, clipNorm: 1,
  *   neighbours: 'add-or-remove', selection, heldOut: { fraction: 0, seed: '1' },
@@ -178,7 +182,7 @@ export function statementRows(statement: Statement): StatementRow[] {
     ],
     ['Assumptions', ...statement.assumptions],
     ['Warnings', ...statement.warnings],
-    ['Code', statement.code ?? 'unknown'],
+    ['Code', statement.code],
   ];
   return rows.filter(row => row.length > 1);
 }
@@ -229,7 +233,7 @@ function rounded(value: number, round: (value: number) => number): string {
  * @example
  * ```ts
  * import { planOptions } from 'privacy-unit/accounting';
- * const selection = { strategy: 'random', seed: '1', tokensPerUser: null, chunkTokens: null, when: 'once' } as const;
+ * const selection = { strategy: 'random', seed: '1', tokensPerUser: null, chunkTokens: null } as const;
  * const [, { plan }] = planOptions({
  *   contributions: [1, 2, 3, 4], epsilon: 8, delta: 0.01, recordsPerUser: [2], batchSize: 4, steps: 10, clipNorm: 1,
  *   neighbours: 'add-or-remove', selection, heldOut: { fraction: 0, seed: '1' },

@@ -152,10 +152,10 @@ export function lemmaBound(options: GroupOptions): Bound {
  */
 export function recordDelta(epsilon: number, delta: number, groupSize: number): number {
   if (groupSize === 1) return delta;
-  // (e^x - 1) / (e^{kx} - 1) without overflow.
-  return (
-    delta * Math.exp(-(groupSize - 1) * epsilon) * (Math.expm1(-epsilon) / Math.expm1(-groupSize * epsilon))
-  );
+  // (e^x - 1) / (e^{kx} - 1) without overflow, lowered by more than its rounding.
+  const ratio =
+    Math.exp(-(groupSize - 1) * epsilon) * (Math.expm1(-epsilon) / Math.expm1(-groupSize * epsilon));
+  return delta * ratio * (1 - 1e-12);
 }
 
 /**

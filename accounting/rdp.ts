@@ -86,11 +86,11 @@ function composedCurve(parts: readonly CountedEvent[], neighbours: Neighbours): 
  */
 export function epsilonOfCurve(curve: RenyiCurve, delta: number): Bound {
   const best = minimise(logExcess => {
-    const excess = Math.exp(logExcess);
-    const order = 1 + excess;
-    return curve(order) - Math.log1p(1 / excess) - (Math.log(delta) + Math.log1p(excess)) / excess;
+    const { order, excess } = orderAt(logExcess);
+    if (excess === 0) return Infinity;
+    return curve(order) - Math.log1p(1 / excess) - (Math.log(delta) + Math.log(order)) / excess;
   });
-  return { upper: Math.max(0, best.value), detail: orderDetail(best.at) };
+  return { upper: Math.max(0, best.value * raise), detail: orderDetail(best.at) };
 }
 
 /**
@@ -104,10 +104,21 @@ export function epsilonOfCurve(curve: RenyiCurve, delta: number): Bound {
  */
 export function deltaOfCurve(curve: RenyiCurve, epsilon: number): Bound {
   const best = minimise(logExcess => {
-    const excess = Math.exp(logExcess);
-    return excess * (curve(1 + excess) - epsilon - Math.log1p(1 / excess)) - Math.log1p(excess);
+    const { order, excess } = orderAt(logExcess);
+    if (excess === 0) return 0;
+    return excess * (curve(order) - epsilon - Math.log1p(1 / excess)) - Math.log(order);
   });
-  return { upper: Math.min(1, Math.exp(best.value)), detail: orderDetail(best.at) };
+  const logDelta = best.value + (raise - 1) * (1 + Math.abs(best.value));
+  return { upper: Math.min(1, Math.exp(logDelta)), detail: orderDetail(best.at) };
+}
+
+// Far more than the rounding of the two conversions.
+const raise = 1 + 1e-12;
+
+/** The order as a number and its exact distance from 1. */
+function orderAt(logExcess: number): { order: number; excess: number } {
+  const order = 1 + Math.exp(logExcess);
+  return { order, excess: order - 1 };
 }
 
 function orderDetail(logExcess: number): string {

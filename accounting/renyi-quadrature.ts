@@ -176,7 +176,7 @@ function integrate(nodes: Nodes, order: number): { logMoment: number; sharp: boo
   sum.add(logTail(nodes, shape, 0, first));
   sum.add(logTail(nodes, shape, 1, last));
   sum.add(logRuleError(nodes, shape, logOnePlusExp(clean)));
-  const raised = sum.value + rounding + Math.abs(clean) * 2 ** -50;
+  const raised = sum.value + rounding + Math.abs(clean) * 2 ** -48;
   return { logMoment: logOnePlusExp(raised), sharp: sum.value - clean < 1e-9 };
 }
 

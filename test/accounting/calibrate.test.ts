@@ -1,10 +1,10 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { calibrateNoise } from '../../accounting/calibrate.ts';
 import { epsilonOf } from '../../accounting/epsilon.ts';
 import { poissonEvent } from '../../accounting/event.ts';
 import { convertGroup } from '../../accounting/group.ts';
-import { referenceVectors } from './vectors.ts';
+import { referenceVectors, withWrong } from './vectors.ts';
 
 const neighbours = 'add-or-remove' as const;
 const setting = fc.record({
@@ -122,6 +122,6 @@ describe('calibrateNoise()', () => {
     [{ conversion: 'none' }, 'conversion is "none"'],
   ])('refuses %j with the value', (change, message) => {
     const good = { epsilon: 1, delta: 1e-6, samplingProbability: 0.1, steps: 10, neighbours };
-    expect(() => calibrateNoise({ ...good, ...change } as never)).toThrow(message);
+    expect(() => calibrateNoise(withWrong(good, change))).toThrow(message);
   });
 });

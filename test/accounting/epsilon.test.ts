@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { epsilonOf, tightest } from '../../accounting/epsilon.ts';
 import { gaussianEvent, poissonEvent, poissonGroupEvent, repeat } from '../../accounting/event.ts';
+import { withWrong } from './vectors.ts';
 
 const question = { delta: 1e-6, neighbours: 'add-or-remove' } as const;
 
@@ -65,7 +66,7 @@ describe('epsilonOf()', () => {
     [{ neighbours: 'swap' }, 'neighbours is "swap"'],
     [{ accountant: 'gdp' }, 'accountant is "gdp"'],
   ])('refuses %j with the value', (change, message) => {
-    expect(() => epsilonOf(gaussianEvent(1), { ...question, ...change } as never)).toThrow(message);
+    expect(() => epsilonOf(gaussianEvent(1), withWrong(question, change))).toThrow(message);
   });
 });
 

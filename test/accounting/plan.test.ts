@@ -5,12 +5,14 @@ import { groupEpsilon } from '../../accounting/group.ts';
 import { epsilonCurve, epsilonOfPlan, eventOfPlan, parsePlan, type Plan } from '../../accounting/plan.ts';
 import { sampleGroupPlan, samplePlan } from './sample-plan.ts';
 
-type Path = readonly [string, (string | undefined)?];
+type Path = readonly [outer: string, inner?: string];
 
 /** The plan as JSON with one field replaced or, for undefined, removed. */
 function broken(plan: Plan, [outer, inner]: Path, value: unknown): unknown {
-  const json = JSON.parse(JSON.stringify(plan)) as Record<string, Record<string, unknown>>;
-  const target = inner === undefined ? (json as Record<string, unknown>) : json[outer]!;
+  const json: Record<string, unknown> & Record<string, Record<string, unknown>> = JSON.parse(
+    JSON.stringify(plan),
+  );
+  const target = inner === undefined ? json : json[outer]!;
   const key = inner ?? outer;
   if (value === undefined) delete target[key];
   else target[key] = value;
@@ -69,10 +71,12 @@ describe('parsePlan()', () => {
       ? [[outer], ...Object.keys(value).map((inner): Path => [outer, inner])]
       : [[outer]],
   );
-  it.each(paths)('refuses a plan without %s %s', (outer, inner) => {
-    const parse = (): unknown => parsePlan(broken(samplePlan(), [outer, inner], undefined));
-    expect(parse).toThrow(`has no "${inner ?? outer}"`);
-  });
+  it.each(paths.map(path => ({ path, name: path.at(-1)! })))(
+    'refuses a plan without $path',
+    ({ path, name }) => {
+      expect(() => parsePlan(broken(samplePlan(), path, undefined))).toThrow(`has no "${name}"`);
+    },
+  );
 
   it('refuses unknown keys at every level', () => {
     expect(() => parsePlan({ ...samplePlan(), note: 'x' })).toThrow('the plan has an unknown key "note"');

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { renyiCurve } from '../../accounting/renyi.ts';
 import { lossIntegral } from '../../accounting/renyi-quadrature.ts';

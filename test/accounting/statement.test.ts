@@ -55,10 +55,9 @@ describe('statementOf()', () => {
   });
 
   it('names the release, as package.json does', () => {
-    const { name, version } = JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as {
-      name: string;
-      version: string;
-    };
+    const { name, version }: { name: string; version: string } = JSON.parse(
+      readFileSync(`${root}package.json`, 'utf8'),
+    );
     expect(statementOf(samplePlan(), facts).code).toBe(`${name} ${version}`);
     expect(statementOf(samplePlan(), { ...facts, code: 'abc' }).code).toBe('abc');
   });

@@ -42,8 +42,13 @@ const ours = ['gaussian', 'poisson-gaussian', 'mixture-of-gaussians'];
 export function referenceVectors(): Vector[] {
   if (!hasShared) return [];
   const text = readFileSync(sharedPath('vectors/accounting.json'), 'utf8');
-  const { cases } = JSON.parse(text) as { cases: Vector[] };
+  const { cases }: { cases: Vector[] } = JSON.parse(text);
   return cases.filter(({ mechanism }) => mechanism.every(({ kind }) => ours.includes(kind)));
+}
+
+/** Options with some replaced by values that the types forbid. */
+export function withWrong<T extends object>(good: T, change: object): T {
+  return Object.assign({ ...good }, change);
 }
 
 /** The event of a case, with another noise multiplier where the case asks for it. */

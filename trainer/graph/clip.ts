@@ -35,7 +35,7 @@ export function clipByUnit(
   });
   const squares = rows.map(({ row }) => sumOfSquares(builder, { input: row, axes: [1] }));
   const square = squares.reduce((left, right) => add(builder, [left, right]));
-  const norm = builder.node('squareRoot', { inputs: [square], shape: [units], attributes: {} });
+  const norm = builder.node({ operator: 'squareRoot', inputs: [square], shape: [units], attributes: {} });
   const factors = clipFactors(builder, { norm, clipNorm });
   const sums = rows.map(({ name, shape, row }) => {
     const sum = weightedSum(builder, { row, ...factors });
@@ -54,23 +54,36 @@ interface Factors {
 function clipFactors(builder: GraphBuilder, { norm, clipNorm }: { norm: Tensor; clipNorm: Tensor }): Factors {
   const shape = norm.shape;
   const attributes = {};
-  const clips = builder.node('greater', { inputs: [norm, clipNorm], shape, attributes, type: 'bool' });
+  const clips = builder.node({
+    operator: 'greater',
+    inputs: [norm, clipNorm],
+    shape,
+    attributes,
+    type: 'bool',
+  });
   const shrink = divide(builder, [clipNorm, norm]);
-  const factor = builder.node('where', {
+  const factor = builder.node({
+    operator: 'where',
     inputs: [clips, shrink, scalar(builder, 1)],
     shape,
     attributes,
     type: 'float32',
   });
   const limit = scalar(builder, largestFloat);
-  const finite = builder.node('lessOrEqual', { inputs: [norm, limit], shape, attributes, type: 'bool' });
+  const finite = builder.node({
+    operator: 'lessOrEqual',
+    inputs: [norm, limit],
+    shape,
+    attributes,
+    type: 'bool',
+  });
   return { factor, finite: reshape(builder, { input: finite, shape: [builder.units, 1] }) };
 }
 
 /** Σ over units of factor · row, without the rows of dropped units: multiplying those by 0 would keep a NaN. */
 function weightedSum(builder: GraphBuilder, { row, factor, finite }: Factors & { row: Tensor }): Tensor {
   const inputs = [finite, row, scalar(builder, 0)];
-  const kept = builder.node('where', { inputs, shape: row.shape, attributes: {}, type: 'float32' });
+  const kept = builder.node({ operator: 'where', inputs, shape: row.shape, attributes: {}, type: 'float32' });
   if (builder.units === 1) return multiply(builder, [kept, factor]);
   return matmul(builder, {
     left: reshape(builder, { input: factor, shape: [1, builder.units] }),

@@ -59,17 +59,15 @@ export interface Operators {
 
 export type Operator = keyof Operators;
 
-/** One application of an operator. */
-export interface NodeOf<Kind extends Operator> {
-  readonly operator: Kind;
-  readonly inputs: readonly Tensor[];
-  readonly outputs: readonly Tensor[];
-  readonly attributes: Operators[Kind];
-}
-
-type Nodes = { [Kind in Operator]: NodeOf<Kind> };
-
-export type GraphNode = Nodes[Operator];
+/** One application of an operator: of a given one, or of any. */
+export type GraphNode<Kind extends Operator = Operator> = {
+  [Each in Kind]: {
+    readonly operator: Each;
+    readonly inputs: readonly Tensor[];
+    readonly outputs: readonly Tensor[];
+    readonly attributes: Operators[Each];
+  };
+}[Kind];
 
 /** A tensor known by name to whoever runs the graph. */
 export interface NamedTensor {
@@ -145,20 +143,22 @@ export class GraphBuilder {
   }
 
   /** Applies an operator with one result. */
-  node<Kind extends Operator>(operator: Kind, options: NodeOptions<Kind> & { shape: Shape }): Tensor {
-    return this.nodes(operator, { ...options, shapes: [options.shape] })[0]!;
+  node({ shape, ...application }: Application & { readonly shape: Shape }): Tensor {
+    return this.nodes({ ...application, shapes: [shape] })[0]!;
   }
 
   /** Applies an operator with several results. */
-  nodes<Kind extends Operator>(
-    operator: Kind,
-    options: NodeOptions<Kind> & { shapes: readonly Shape[] },
-  ): readonly Tensor[] {
-    const { inputs, shapes, attributes, type = inputs[0]?.type ?? 'float32' } = options;
+  nodes({
+    shapes,
+    type,
+    ...application
+  }: Application & { readonly shapes: readonly Shape[] }): readonly Tensor[] {
+    const { inputs } = application;
     const differentiable = inputs.some(input => input.differentiable);
-    const outputs = shapes.map(shape => this.#tensor(shape, { type, differentiable }));
-    const node: Nodes[Kind] = { operator, inputs, outputs, attributes };
-    this.#nodes.push(node);
+    const outputs = shapes.map(shape => {
+      return this.#tensor(shape, { type: type ?? inputs[0]?.type ?? 'float32', differentiable });
+    });
+    this.#nodes.push({ ...application, outputs });
     return outputs;
   }
 
@@ -189,8 +189,12 @@ export class GraphBuilder {
   }
 }
 
-interface NodeOptions<Kind extends Operator> {
-  readonly inputs: readonly Tensor[];
-  readonly attributes: Operators[Kind];
-  readonly type?: DataType;
-}
+/** An operator with its inputs, before the results exist; `type` where it differs from that of the first input. */
+type Application = {
+  [Kind in Operator]: {
+    readonly operator: Kind;
+    readonly inputs: readonly Tensor[];
+    readonly attributes: Operators[Kind];
+    readonly type?: DataType;
+  };
+}[Operator];

@@ -39,7 +39,7 @@ export function affine(
   const shape = [input.shape[0]!, weight.shape[1]!];
   return differentiate(builder, {
     inputs: [input, weight, bias],
-    output: builder.node('affine', { inputs: [input, weight, bias], shape, attributes: {} }),
+    output: builder.node({ operator: 'affine', inputs: [input, weight, bias], shape, attributes: {} }),
     reverse: gradient => [
       matmul(builder, { left: gradient, right: weight, transposeRight: true }),
       productByUnit(builder, { left: input, right: gradient }),
@@ -54,7 +54,7 @@ export function project(builder: GraphBuilder, { input, weight }: { input: Tenso
   const attributes = { transposeLeft: false, transposeRight: true, scale: 1 };
   return differentiate(builder, {
     inputs: [input, weight],
-    output: builder.node('matmul', { inputs: [input, weight], shape, attributes }),
+    output: builder.node({ operator: 'matmul', inputs: [input, weight], shape, attributes }),
     reverse: gradient => [
       matmul(builder, { left: gradient, right: weight }),
       productByUnit(builder, { left: gradient, right: input }),
@@ -68,7 +68,8 @@ export function layerNorm(
   { input, gain, bias }: { input: Tensor; gain: Tensor; bias: Tensor },
 ): Tensor {
   const row = [input.shape[0]!, 1];
-  const [output, centre, inverseDeviation] = builder.nodes('layerNorm', {
+  const [output, centre, inverseDeviation] = builder.nodes({
+    operator: 'layerNorm',
     inputs: [input, gain, bias],
     shapes: [input.shape, row, row],
     attributes: { epsilon: 1e-5 },
@@ -97,18 +98,18 @@ export function embed(builder: GraphBuilder, { table, indices }: { table: Tensor
   const shape = [indices.shape[0]!, width];
   const intoGathered = (gradient: Tensor, gathered: Tensor | undefined): Tensor => {
     const total = [builder.units * vocabulary, width];
-    const base = gathered ?? builder.node('zeros', { inputs: [], shape: total, attributes: {} });
+    const base = gathered ?? builder.node({ operator: 'zeros', inputs: [], shape: total, attributes: {} });
     const inputs = [
       reshape(builder, { input: base, shape: total }),
       unitIndices(builder, { indices, vocabulary }),
       gradient,
     ];
-    const added = builder.node('scatterAddRows', { inputs, shape: total, attributes: {} });
+    const added = builder.node({ operator: 'scatterAddRows', inputs, shape: total, attributes: {} });
     return reshape(builder, { input: added, shape: gradientShape(builder, table.shape) });
   };
   return differentiate(builder, {
     inputs: [table, indices],
-    output: builder.node('gatherRows', { inputs: [table, indices], shape, attributes: {} }),
+    output: builder.node({ operator: 'gatherRows', inputs: [table, indices], shape, attributes: {} }),
     reverse: gradient => [gathered => intoGathered(gradient, gathered)],
   });
 }
@@ -135,13 +136,18 @@ export function addPositions(
   const [rows, width] = extents(input);
   const [positions] = extents(table);
   const texts = reshape(builder, { input, shape: [rows / tokens, tokens, width] });
-  const first = builder.node('head', { inputs: [table], shape: [tokens, width], attributes: {} });
+  const first = builder.node({ operator: 'head', inputs: [table], shape: [tokens, width], attributes: {} });
   builder.record({
     inputs: [table],
     outputs: [first],
     reverse: ([gradient]) => [padRows(builder, { input: gradient!, missing: positions - tokens })],
   });
-  const output = builder.node('add', { inputs: [texts, first], shape: texts.shape, attributes: {} });
+  const output = builder.node({
+    operator: 'add',
+    inputs: [texts, first],
+    shape: texts.shape,
+    attributes: {},
+  });
   const total = differentiate(builder, {
     inputs: [texts, first],
     output,
@@ -159,7 +165,7 @@ function padRows(builder: GraphBuilder, { input, missing }: { input: Tensor; mis
   if (missing === 0) return input;
   const axis = input.shape.length - 2;
   const shape = input.shape.map((extent, index) => (index === axis ? extent + missing : extent));
-  return builder.node('pad', { inputs: [input], shape, attributes: { axis, after: missing } });
+  return builder.node({ operator: 'pad', inputs: [input], shape, attributes: { axis, after: missing } });
 }
 
 /**
@@ -173,18 +179,24 @@ export function crossEntropy(
 ): Tensor {
   const rows = logits.shape[0]!;
   const column = [rows, 1];
-  const total = builder.node('logSumExp', { inputs: [logits], shape: column, attributes: {} });
+  const total = builder.node({ operator: 'logSumExp', inputs: [logits], shape: column, attributes: {} });
   const inputs = [logits, targets];
-  const target = builder.node('gatherColumns', { inputs, shape: column, attributes: {} });
+  const target = builder.node({ operator: 'gatherColumns', inputs, shape: column, attributes: {} });
   const surprise = reshape(builder, { input: subtract(builder, [total, target]), shape: [rows] });
   return differentiate(builder, {
     inputs,
-    output: builder.node('multiply', { inputs: [surprise, weights], shape: [rows], attributes: {} }),
+    output: builder.node({
+      operator: 'multiply',
+      inputs: [surprise, weights],
+      shape: [rows],
+      attributes: {},
+    }),
     reverse: gradient => {
       const factors = reshape(builder, { input: multiply(builder, [gradient, weights]), shape: column });
       const probabilities = softmax(builder, logits);
       const decrements = builder.constant(new Float32Array(rows).fill(-1), column);
-      const difference = builder.node('decrementColumns', {
+      const difference = builder.node({
+        operator: 'decrementColumns',
         inputs: [probabilities, targets, decrements],
         shape: logits.shape,
         attributes: {},

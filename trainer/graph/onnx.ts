@@ -1,4 +1,4 @@
-import type { DataType, Graph, GraphNode, NodeOf, Operator, Tensor } from './graph.ts';
+import type { DataType, Graph, GraphNode, NamedTensor, Operator, Tensor } from './graph.ts';
 import { ProtobufWriter } from './protobuf.ts';
 
 /** Numbers of `TensorProto.DataType`. */
@@ -77,7 +77,7 @@ function tensorMessage(options: {
   return new ProtobufWriter().integers(1, shape).integer(2, elementTypes[type]).text(8, name).bytes(9, bytes);
 }
 
-type Lowering<Kind extends Operator> = (node: NodeOf<Kind>, model: OnnxModel) => void;
+type Lowering<Kind extends Operator> = (node: GraphNode<Kind>, model: OnnxModel) => void;
 
 /** An operator that ONNX has under another name, with the same inputs and no attributes. */
 function same(operator: string): (node: GraphNode, model: OnnxModel) => void {
@@ -178,7 +178,7 @@ const lowerings: { [Kind in Operator]: Lowering<Kind> } = {
 };
 
 /** `FusedMatMul` transposes batched operands while it multiplies; it exists on CPUs (native and WebAssembly). */
-function lowerMatmul(node: NodeOf<'matmul'>, model: OnnxModel): void {
+function lowerMatmul(node: GraphNode<'matmul'>, model: OnnxModel): void {
   const { transposeLeft, transposeRight, scale } = node.attributes;
   const ends = model.ends(node);
   if (!transposeLeft && !transposeRight && scale === 1) return model.emit({ operator: 'MatMul', ...ends });
@@ -191,7 +191,7 @@ function lowerMatmul(node: NodeOf<'matmul'>, model: OnnxModel): void {
   model.emit({ operator: 'FusedMatMul', domain: 'com.microsoft', ...ends, attributes });
 }
 
-function lowerScatterAddRows(node: NodeOf<'scatterAddRows'>, model: OnnxModel): void {
+function lowerScatterAddRows(node: GraphNode<'scatterAddRows'>, model: OnnxModel): void {
   const { inputs, outputs } = model.ends(node);
   const wide = `${outputs[0]}_int64`;
   model.emit({
@@ -212,7 +212,7 @@ function asColumn(indices: Tensor, model: OnnxModel): string {
   return name;
 }
 
-function lower<Kind extends Operator>(node: NodeOf<Kind>, model: OnnxModel): void {
+function lower<Kind extends Operator>(node: GraphNode<Kind>, model: OnnxModel): void {
   const rule: Lowering<Kind> = lowerings[node.operator];
   rule(node, model);
 }
@@ -248,29 +248,41 @@ function opsetMessage(domain: string, version: number): ProtobufWriter {
   return new ProtobufWriter().text(1, domain).integer(2, version);
 }
 
+/** Names that tensors have from outside. A second name, or one for an input, becomes a node of its own. */
+function nameTensors({ inputs, nodes, outputs }: Graph): {
+  names: Map<number, string>;
+  aliases: NamedTensor[];
+} {
+  const names = new Map(inputs.map(({ name, tensor }) => [tensor.id, name]));
+  const computed = new Set(nodes.flatMap(node => node.outputs.map(output => output.id)));
+  const aliases = outputs.filter(({ name, tensor }) => {
+    if (names.has(tensor.id) || !computed.has(tensor.id)) return true;
+    names.set(tensor.id, name);
+    return false;
+  });
+  return { names, aliases };
+}
+
 /**
  * The graph as an ONNX model (`onnx.proto`: ModelProto), for runs on a CPU.
  *
- * @param graph - an output may not be an input or a constant, and has one name
  * @returns the serialised model
  */
 export function toOnnx(graph: Graph): Uint8Array {
-  const names = new Map([...graph.inputs, ...graph.outputs].map(({ name, tensor }) => [tensor.id, name]));
+  const { names, aliases } = nameTensors(graph);
   const model = new OnnxModel(names);
   for (const { tensor, data } of graph.constants) model.constant(tensor, data);
   for (const node of graph.nodes) lower(node, model);
+  for (const { name, tensor } of aliases) {
+    model.emit({ operator: 'Identity', inputs: [model.nameOf(tensor)], outputs: [name] });
+  }
+  const named = ({ name, tensor }: NamedTensor): ProtobufWriter => valueMessage(name, tensor);
   const body = new ProtobufWriter()
     .messages(1, model.nodes.map(nodeMessage))
     .text(2, 'graph')
     .messages(5, model.initialisers)
-    .messages(
-      11,
-      graph.inputs.map(({ name, tensor }) => valueMessage(name, tensor)),
-    )
-    .messages(
-      12,
-      graph.outputs.map(({ name, tensor }) => valueMessage(name, tensor)),
-    );
+    .messages(11, graph.inputs.map(named))
+    .messages(12, graph.outputs.map(named));
   return new ProtobufWriter()
     .integer(1, versions.intermediateRepresentation)
     .text(2, 'privacy-unit')

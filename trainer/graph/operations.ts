@@ -53,7 +53,7 @@ function elementwise(
 ): Tensor {
   const { operator, operands } = options;
   const shape = broadcastShape(operands[0].shape, operands[1].shape);
-  return builder.node(operator, { inputs: operands, shape, attributes: {} });
+  return builder.node({ operator, inputs: operands, shape, attributes: {} });
 }
 
 /** left + right, broadcast. */
@@ -100,7 +100,7 @@ export function reshape(builder: GraphBuilder, { input, shape }: { input: Tensor
   if (input.shape.join() === shape.join()) return input;
   return differentiate(builder, {
     inputs: [input],
-    output: builder.node('reshape', { inputs: [input], shape, attributes: {} }),
+    output: builder.node({ operator: 'reshape', inputs: [input], shape, attributes: {} }),
     reverse: gradient => [reshape(builder, { input: gradient, shape: input.shape })],
   });
 }
@@ -114,7 +114,7 @@ export function transpose(
   const shape = permutation.map(axis => input.shape[axis]!);
   return differentiate(builder, {
     inputs: [input],
-    output: builder.node('transpose', { inputs: [input], shape, attributes: { permutation } }),
+    output: builder.node({ operator: 'transpose', inputs: [input], shape, attributes: { permutation } }),
     reverse: gradient => [transpose(builder, { input: gradient, permutation: inverse })],
   });
 }
@@ -126,14 +126,15 @@ export function split(
 ): readonly Tensor[] {
   const [extent, ...rest] = input.shape;
   const shapes = Array.from({ length: parts }, () => [extent! / parts, ...rest]);
-  const outputs = builder.nodes('split', { inputs: [input], shapes, attributes: {} });
-  const zeros = (shape: Shape): Tensor => builder.node('zeros', { inputs: [], shape, attributes: {} });
+  const outputs = builder.nodes({ operator: 'split', inputs: [input], shapes, attributes: {} });
+  const zeros = (shape: Shape): Tensor =>
+    builder.node({ operator: 'zeros', inputs: [], shape, attributes: {} });
   builder.record({
     inputs: [input],
     outputs,
     reverse: gradients => {
       const inputs = gradients.map((gradient, part) => gradient ?? zeros(shapes[part]!));
-      return [builder.node('concat', { inputs, shape: input.shape, attributes: {} })];
+      return [builder.node({ operator: 'concat', inputs, shape: input.shape, attributes: {} })];
     },
   });
   return outputs;
@@ -152,7 +153,8 @@ function product(builder: GraphBuilder, options: MatmulOptions): Tensor {
   const { left, right, transposeLeft = false, transposeRight = false, scale: factor = 1 } = options;
   const rows = left.shape.at(transposeLeft ? -1 : -2)!;
   const columns = right.shape.at(transposeRight ? -2 : -1)!;
-  return builder.node('matmul', {
+  return builder.node({
+    operator: 'matmul',
     inputs: [left, right],
     shape: [...left.shape.slice(0, -2), rows, columns],
     attributes: { transposeLeft, transposeRight, scale: factor },
@@ -202,7 +204,7 @@ function reduce(
   const { input, axes, keepAxes = false, operator } = options;
   const kept = input.shape.map((extent, axis) => (axes.includes(axis) ? 1 : extent));
   const shape = keepAxes ? kept : kept.filter((_, axis) => !axes.includes(axis));
-  return builder.node(operator, { inputs: [input], shape, attributes: { axes, keepAxes } });
+  return builder.node({ operator, inputs: [input], shape, attributes: { axes, keepAxes } });
 }
 
 /** Σ over axes. Not differentiated. */
@@ -222,7 +224,7 @@ export function sumOfSquares(builder: GraphBuilder, options: ReductionOptions): 
 
 /** exp(input) / Σ exp(input) over the last axis. */
 export function softmax(builder: GraphBuilder, input: Tensor): Tensor {
-  const output = builder.node('softmax', { inputs: [input], shape: input.shape, attributes: {} });
+  const output = builder.node({ operator: 'softmax', inputs: [input], shape: input.shape, attributes: {} });
   return differentiate(builder, {
     inputs: [input],
     output,
@@ -248,7 +250,7 @@ export function gelu(builder: GraphBuilder, input: Tensor): Tensor {
     input,
     shift(scale(builder, { input: square, factor: cubic }), linear),
   ]);
-  const gate = builder.node('sigmoid', { inputs: [argument], shape: input.shape, attributes: {} });
+  const gate = builder.node({ operator: 'sigmoid', inputs: [argument], shape: input.shape, attributes: {} });
   const output = elementwise(builder, { operator: 'multiply', operands: [input, gate] });
   return differentiate(builder, {
     inputs: [input],

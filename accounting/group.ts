@@ -1,9 +1,9 @@
 import type { Bound, Interval } from './accountant.ts';
 import { checkCount } from './check.ts';
 import { epsilonOf, tightest, type BoundsByAccountant, type EpsilonOptions } from './epsilon.ts';
-import { flattenEvent, poissonEvent, poissonGroupEvent, type DpEvent, type PoissonOptions } from './event.ts';
-import { epsilonOfCurve } from './rdp.ts';
-import { renyiCurve, type RenyiCurve } from './renyi.ts';
+import { flattenEvent, poissonEvent, poissonGroupEvent, type PoissonOptions } from './event.ts';
+import { composedCurve, epsilonOfCurve } from './rdp.ts';
+import type { RenyiCurve } from './renyi.ts';
 import { findThreshold } from './threshold.ts';
 
 /** Poisson sampling of records, and how many of them one user may have. */
@@ -175,12 +175,8 @@ export function recordDelta(epsilon: number, delta: number, groupSize: number): 
  */
 export function renyiGroupBound(options: GroupOptions): Bound {
   const groupSize = checkCount(options.groupSize, { verb: 'account for a group', name: 'groupSize' });
-  return epsilonOfCurve(groupCurve(recordCurve(poissonEvent(options), options), groupSize), options.delta);
-}
-
-function recordCurve(event: DpEvent, { neighbours }: GroupOptions): RenyiCurve {
-  const curves = flattenEvent(event).map(part => ({ ...part, curve: renyiCurve(part.event, neighbours) }));
-  return order => curves.reduce((sum, { count, curve }) => sum + count * curve(order), 0);
+  const record = composedCurve(flattenEvent(poissonEvent(options)), options.neighbours);
+  return epsilonOfCurve(groupCurve(record, groupSize), options.delta);
 }
 
 /**

@@ -69,8 +69,16 @@ function deltaWithin(
   return { upper: Math.min(1, bound.upper + trimmed.delta), detail: bound.detail };
 }
 
-/** Sum of the curves of all parts, times their counts. */
-function composedCurve(parts: readonly CountedEvent[], neighbours: Neighbours): RenyiCurve {
+/**
+ * RDP of a composition: the sum of its parts' curves, each times its count.
+ *
+ * @example
+ * ```ts
+ * const event = { kind: 'gaussian', noiseMultiplier: 1 } as const;
+ * composedCurve([{ event, count: 3 }], 'add-or-remove')(2); // 3
+ * ```
+ */
+export function composedCurve(parts: readonly CountedEvent[], neighbours: Neighbours): RenyiCurve {
   const curves = parts.map(({ event, count }) => ({ count, curve: renyiCurve(event, neighbours) }));
   return order => curves.reduce((sum, { count, curve }) => sum + count * curve(order), 0);
 }

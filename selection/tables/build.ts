@@ -1,4 +1,4 @@
-import { Data, DataType, type Field, Utf8 } from 'apache-arrow';
+import { Data, DataType, type Field, Precision, Utf8 } from 'apache-arrow';
 import { DpError } from '../../accounting/check.ts';
 
 /** Collects text, cell by cell, into Utf8 batches. */
@@ -189,12 +189,14 @@ function valuesOf(type: DataType, values: ArrayLike<unknown>): ArrayBufferView {
   if (DataType.isBool(type)) return bits(values);
   if (DataType.isDecimal(type)) return decimals(values, type.bitWidth / 32);
   if (DataType.isFixedSizeBinary(type)) return fixedBytes(values, type.byteWidth);
+  if (DataType.isFloat(type) && type.precision === Precision.HALF)
+    return new Uint16Array(fixedBytes(values, 2).buffer);
   return numbers(type, values);
 }
 
 /**
  * One batch of a column from plain values: text as strings or bytes, numbers as number or bigint in the unit of the
- * type, decimals unscaled, lists as arrays, structs as objects; null and undefined are null.
+ * type, half floats as two bytes, decimals unscaled, lists as arrays, structs as objects; null and undefined are null.
  */
 export function buildData(type: DataType, values: ArrayLike<unknown>): Data {
   if (DataType.isNull(type)) return new Data(type, 0, values.length, values.length);

@@ -4,7 +4,7 @@ import { type Data, Field, type Table, Utf8 } from 'apache-arrow';
 import { CsvError, parse, type Parser } from 'csv-parse';
 import { DpError } from '../../accounting/check.ts';
 import { TextBuilder } from './build.ts';
-import { invalidFile, readPieces } from './source.ts';
+import { invalidFile, readText } from './source.ts';
 import { batchBytes, batchRows, tableOf } from './take.ts';
 
 const faults: Readonly<Record<string, string>> = {
@@ -86,7 +86,6 @@ function asCells(cells: unknown): Uint8Array[] {
 
 function parserFor(table: CsvTable, delimiter: string): Parser {
   return parse({
-    bom: true,
     delimiter,
     encoding: null,
     record_delimiter: ['\n', '\r\n'],
@@ -111,7 +110,7 @@ function csvFault(path: string, table: CsvTable, error: unknown): unknown {
 }
 
 async function feed(path: string, parser: Parser): Promise<void> {
-  for await (const piece of readPieces(path)) {
+  for await (const piece of readText(path)) {
     if (!parser.write(piece)) await once(parser, 'drain');
   }
   parser.end();

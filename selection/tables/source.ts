@@ -7,6 +7,8 @@ import { DpError } from '../../accounting/check.ts';
 /** Longest line that is read; a longer one is no record but a file of another format. */
 const longestLine = 2 ** 28;
 
+const byteOrderMark = Uint8Array.of(0xef, 0xbb, 0xbf);
+
 /** `INVALID_DATA` about one file; `reason` names a row or line, never its content. */
 export function invalidFile(path: string, reason: string, advice: string, cause?: unknown): DpError {
   return new DpError('INVALID_DATA', `Cannot read ${basename(path)}: ${reason}. ${advice}.`, { cause });
@@ -37,7 +39,7 @@ export async function peek(path: string, count: number): Promise<Uint8Array> {
 }
 
 /** A file's bytes in pieces, unpacked where it starts as gzip does. */
-export async function* readPieces(path: string): AsyncGenerator<Buffer> {
+async function* readPieces(path: string): AsyncGenerator<Buffer> {
   const start = await peek(path, 2);
   const raw = createReadStream(path, { highWaterMark: 2 ** 20 });
   const isGzip = start[0] === 0x1f && start[1] === 0x8b;
@@ -54,26 +56,38 @@ export async function* readPieces(path: string): AsyncGenerator<Buffer> {
   }
 }
 
-/** True where a file starts with a UTF-8 byte order mark. */
-export function startsWithMark(bytes: Uint8Array): boolean {
-  return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
+/** The same bytes without a UTF-8 byte order mark at the start. */
+async function* withoutMark(pieces: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
+  let start: Buffer | undefined = Buffer.alloc(0);
+  for await (const piece of pieces) {
+    if (start === undefined) {
+      yield piece;
+      continue;
+    }
+    start = Buffer.concat([start, piece]);
+    if (start.length < 3) continue;
+    yield start.compare(byteOrderMark, 0, 3, 0, 3) === 0 ? start.subarray(3) : start;
+    start = undefined;
+  }
+  if (start !== undefined) yield start;
 }
 
-/** Whole lines of a file in runs; the last byte of each run is a line end, save perhaps of the last. No byte order mark. */
+/** A text file's bytes in pieces, unpacked and without a byte order mark. */
+export function readText(path: string): AsyncGenerator<Buffer> {
+  return withoutMark(readPieces(path));
+}
+
+/** Whole lines of a file in runs; the last byte of each run is a line end, save perhaps of the last. */
 export async function* readLineRuns(path: string): AsyncGenerator<Buffer> {
   let rest: Buffer = Buffer.alloc(0);
-  let first = true;
-  for await (const piece of readPieces(path)) {
+  for await (const piece of readText(path)) {
     rest = rest.length === 0 ? piece : Buffer.concat([rest, piece]);
-    if (first && rest.length >= 3) {
-      if (startsWithMark(rest)) rest = rest.subarray(3);
-      first = false;
-    }
     const end = rest.lastIndexOf(10) + 1;
     if (end > 0) yield rest.subarray(0, end);
     rest = rest.subarray(end);
-    if (rest.length > longestLine)
+    if (rest.length > longestLine) {
       throw invalidFile(path, `a line is longer than ${longestLine} bytes`, 'Check its format');
+    }
   }
   if (rest.length > 0) yield rest;
 }

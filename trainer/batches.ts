@@ -20,7 +20,7 @@ export interface MicroBatch {
   readonly tokenWeights: Float32Array;
 }
 
-/** What one run may hold at most. Both are powers of two. */
+/** What one run may hold at most. */
 export interface PhysicalLimits {
   /** Units × rows × positions. */
   readonly tokens: number;
@@ -41,6 +41,8 @@ export interface PackOptions {
   /** First input of every row: the model predicts a text's first token from it. */
   readonly endOfText: number;
   readonly limits: PhysicalLimits;
+  /** Most rows that a unit has, where that is known: no unit is padded beyond it. */
+  readonly mostRows?: number;
 }
 
 const leastTokens = 16;
@@ -64,13 +66,18 @@ export function paddedTokens(length: number, contextLength: number): number {
   return Math.min(contextLength, Math.max(leastTokens, powerOfTwoAbove(Math.min(length, contextLength))));
 }
 
+const mostTokens = 1024;
+const mostUnits = 64;
+
 /**
- * How much one run may hold for a model, so that its memory stays in the hundreds of megabytes:
- * logits of tokens × vocabulary values, and units × trainable values for the units' own gradients.
+ * How much one run may hold for a model. Engines keep the memory of every shape that they ran, so
+ * runs are small: measured on two layers of width 64, runs of 1,024 tokens are as fast as runs of
+ * 4,096 and hold a third of the memory. Large vocabularies and many trainable values lower it
+ * further: logits take tokens × vocabulary values, gradients units × trainable values.
  *
  * @example
  * ```ts
- * physicalLimits({ vocabularySize: 257, contextLength: 128, trainable: 200_000 }); // { tokens: 4096, units: 64 }
+ * physicalLimits({ vocabularySize: 257, contextLength: 128, trainable: 200_000 }); // { tokens: 1024, units: 64 }
  * ```
  */
 export function physicalLimits(model: {
@@ -79,10 +86,10 @@ export function physicalLimits(model: {
   trainable: number;
 }): PhysicalLimits {
   const within = (budget: number): number => powerOfTwoAbove((Math.floor(Math.max(1, budget)) + 1) / 2);
-  const tokens = Math.min(4096, within(2 ** 26 / model.vocabularySize));
+  const tokens = Math.min(mostTokens, within(2 ** 26 / model.vocabularySize));
   return {
     tokens: Math.max(tokens, powerOfTwoAbove(model.contextLength)),
-    units: Math.min(256, within(2 ** 24 / model.trainable)),
+    units: Math.min(mostUnits, within(2 ** 24 / model.trainable)),
   };
 }
 
@@ -92,9 +99,12 @@ interface SizedUnit {
   readonly tokens: number;
 }
 
-function sizeOf(rows: UnitRows, contextLength: number): SizedUnit {
+function sizeOf(rows: UnitRows, options: PackOptions): SizedUnit {
   const longest = rows.reduce((max, row) => Math.max(max, row.length), 0);
-  return { rows, rowsPerUnit: powerOfTwoAbove(rows.length), tokens: paddedTokens(longest, contextLength) };
+  const { contextLength, mostRows = Infinity } = options;
+  const padded = powerOfTwoAbove(rows.length);
+  const rowsPerUnit = rows.length > mostRows ? padded : Math.min(padded, mostRows);
+  return { rows, rowsPerUnit, tokens: paddedTokens(longest, contextLength) };
 }
 
 /**
@@ -105,39 +115,53 @@ function sizeOf(rows: UnitRows, contextLength: number): SizedUnit {
  * Token weights make a unit's loss the mean over its records of the mean over the record's tokens.
  */
 export function packUnits(units: readonly UnitRows[], options: PackOptions): PackedUnits {
-  const sized = units.filter(rows => rows.length > 0).map(rows => sizeOf(rows, options.contextLength));
-  const fits = ({ rowsPerUnit, tokens }: SizedUnit): boolean =>
-    rowsPerUnit * powerOfTwoAbove(tokens) <= options.limits.tokens;
+  const sized = units.filter(rows => rows.length > 0).map(rows => sizeOf(rows, options));
+  const fits = ({ rowsPerUnit, tokens }: SizedUnit): boolean => rowsPerUnit * tokens <= options.limits.tokens;
+  const classes = groupBy(sized.filter(fits), unit => unit.rowsPerUnit);
   return {
-    batches: bucketsOf(sized.filter(fits)).flatMap(bucket => packBucket(bucket, options)),
+    batches: classes.flatMap(units => packClass(units, options)),
     oversized: sized.filter(unit => !fits(unit)).map(unit => packParts(unit.rows, options)),
   };
 }
 
-function bucketsOf<Sized extends SizedUnit>(units: readonly Sized[]): Sized[][] {
-  const buckets = new Map<string, Sized[]>();
-  for (const unit of units) {
-    const key = `${unit.rowsPerUnit}x${unit.tokens}`;
-    const bucket = buckets.get(key) ?? [];
-    bucket.push(unit);
-    buckets.set(key, bucket);
+function groupBy<Item>(items: readonly Item[], keyOf: (item: Item) => number): Item[][] {
+  const groups = new Map<number, Item[]>();
+  for (const item of items) {
+    const group = groups.get(keyOf(item)) ?? [];
+    group.push(item);
+    groups.set(keyOf(item), group);
   }
-  return [...buckets.values()];
+  return [...groups].sort(([first], [second]) => first - second).map(([, group]) => group);
 }
 
-function packBucket(bucket: readonly SizedUnit[], options: PackOptions): MicroBatch[] {
-  const { rowsPerUnit, tokens } = bucket[0]!;
-  const most = Math.min(
-    options.limits.units,
-    options.limits.tokens / (rowsPerUnit * powerOfTwoAbove(tokens)),
-  );
+/**
+ * Packs units of one number of rows, short texts first. What is left over of one length, less than
+ * half a run, goes along with the next longer one: a few more padded tokens, but fewer runs, and
+ * fewer shapes to compile and keep.
+ */
+function packClass(units: readonly SizedUnit[], options: PackOptions): MicroBatch[] {
   const batches: MicroBatch[] = [];
-  for (let start = 0; start < bucket.length; start += most) {
-    const filled = bucket.slice(start, start + most).map(unit => unit.rows);
-    const shape = { units: powerOfTwoAbove(filled.length), rowsPerUnit, tokens };
-    batches.push(fill(filled, { ...options, shape, weightOf: (rows, read) => 1 / (rows.length * read) }));
+  let carried: SizedUnit[] = [];
+  const lengths = groupBy(units, unit => unit.tokens);
+  for (const [index, group] of lengths.entries()) {
+    const { rowsPerUnit, tokens } = group[0]!;
+    const most = Math.min(options.limits.units, Math.floor(options.limits.tokens / (rowsPerUnit * tokens)));
+    const waiting = [...carried, ...group];
+    while (waiting.length >= most / 2 || (index === lengths.length - 1 && waiting.length > 0)) {
+      const filled = waiting.splice(0, most).map(unit => unit.rows);
+      const shape = { units: placesFor(filled.length, most), rowsPerUnit, tokens };
+      batches.push(fill(filled, { ...options, shape, weightOf: (rows, read) => 1 / (rows.length * read) }));
+    }
+    carried = waiting;
   }
   return batches;
+}
+
+/** Places for `filled` units: the whole run, or a half, a quarter, ... of it. */
+function placesFor(filled: number, most: number): number {
+  let places = most;
+  while (Math.ceil(places / 2) >= filled && places > 1) places = Math.ceil(places / 2);
+  return places;
 }
 
 /** One unit cut into parts that each fit a run; the whole unit's record count weighs every part. */
@@ -160,14 +184,14 @@ export function packRows(
   rows: UnitRows,
   options: PackOptions & { weightOf: (read: number) => number },
 ): RowBatch[] {
-  const sized = rows.map((row, source) => ({ ...sizeOf([row], options.contextLength), source }));
-  return bucketsOf(sized).flatMap(bucket => {
+  const sized = rows.map((row, source) => ({ ...sizeOf([row], options), source }));
+  return groupBy(sized, row => row.tokens).flatMap(bucket => {
     const { tokens } = bucket[0]!;
-    const most = options.limits.tokens / powerOfTwoAbove(tokens);
+    const most = Math.floor(options.limits.tokens / tokens);
     const parts: RowBatch[] = [];
     for (let start = 0; start < bucket.length; start += most) {
       const sources = bucket.slice(start, start + most).map(row => row.source);
-      const shape = { units: 1, rowsPerUnit: powerOfTwoAbove(sources.length), tokens };
+      const shape = { units: 1, rowsPerUnit: placesFor(sources.length, most), tokens };
       const part = sources.map(source => rows[source]!);
       const filled = fill([part], { ...options, shape, weightOf: (_, read) => options.weightOf(read) });
       parts.push({ ...filled, sources });

@@ -1,14 +1,13 @@
 export { byteTokenizer, gpt2Tokenizer, openTokenizer, type Tokenizer } from './model/tokenizer.ts';
 export {
   initialiseParameters,
-  mergeLora,
   parametersOf,
-  withLora,
   type GptConfig,
   type LoraConfig,
   type Model,
   type ModelSpec,
 } from './model/gpt.ts';
+export { mergeLora, withLora } from './model/lora.ts';
 export type { LanguageModel } from './language-model.ts';
 export {
   drawRecords,

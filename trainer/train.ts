@@ -163,7 +163,8 @@ function openLoop(parts: Omit<Loop, 'mechanism' | 'progress'>): Loop {
   const { users, model } = options;
   const { contextLength, vocabularySize } = model.spec.config;
   const limits = physicalLimits({ contextLength, vocabularySize, trainable: device.size });
-  const packing = { contextLength, endOfText: model.tokenizer.endOfText, limits };
+  const mostRows = plan.unit.recordsPerUser;
+  const packing = { contextLength, endOfText: model.tokenizer.endOfText, limits, mostRows };
   const mechanism = openMechanism({ plan, users, gradients: device, packing, key: run.key });
   const from = run.resumedFrom;
   const progress: Progress = {

@@ -99,23 +99,44 @@ describe('packUnits()', () => {
     );
   });
 
-  it('keeps to shapes in powers of two within the limits', () => {
+  it('keeps within the limits, with less than half of the places empty', () => {
     fc.assert(
       fc.property(unitsArbitrary, units => {
         const packed = packUnits(units, options);
         for (const { shape, unitsFilled } of [...packed.batches, ...packed.oversized.flat()]) {
-          expect(isPower(shape.units) && isPower(shape.rowsPerUnit)).toBe(true);
           expect(isPower(shape.tokens) || shape.tokens === 48).toBe(true);
           expect(shape.units * shape.rowsPerUnit * shape.tokens).toBeLessThanOrEqual(256);
-          expect(unitsFilled).toBeGreaterThan(0);
           expect(shape.units).toBeLessThanOrEqual(Math.min(8, 2 * unitsFilled - 1));
         }
+        expect(packed.batches.every(batch => isPower(batch.shape.rowsPerUnit))).toBe(true);
         for (const parts of packed.oversized) {
-          expect(parts.length).toBeGreaterThan(1);
+          expect(parts.length).toBeGreaterThan(0);
           expect(parts.every(part => part.shape.units === 1)).toBe(true);
         }
       }),
     );
+  });
+
+  it('comes by with few shapes, whatever is drawn: each is compiled and kept', () => {
+    const shapes = new Set<string>();
+    const drawn = fc.array(fc.array(fc.integer({ min: 1, max: 48 }), { minLength: 1, maxLength: 4 }), {
+      maxLength: 40,
+    });
+    for (const units of fc.sample(drawn, 300)) {
+      const rows = units.map(lengths => lengths.map(length => new Int32Array(length)));
+      for (const { shape } of packUnits(rows, options).batches) shapes.add(JSON.stringify(shape));
+    }
+    // Three numbers of rows, three lengths, and up to eight places in halves.
+    expect(shapes.size).toBeLessThanOrEqual(3 * 3 * 4);
+  });
+
+  it('pads no unit beyond the most rows that there are', () => {
+    const users = [3, 5, 6].map(rows => Array.from({ length: rows }, () => new Int32Array(10)));
+    const rowsPerUnit = (mostRows: number): number[] =>
+      packUnits(users, { ...options, mostRows }).batches.map(batch => batch.shape.rowsPerUnit);
+    expect(rowsPerUnit(6)).toEqual([4, 6]);
+    expect(rowsPerUnit(100)).toEqual([4, 8]);
+    expect(rowsPerUnit(4)).toEqual([4, 8]);
   });
 
   it('has nothing to run where nobody was drawn, or those drawn have no rows', () => {

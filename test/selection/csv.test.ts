@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type { Table } from 'apache-arrow';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { readTable } from '../../selection/tables/index.ts';
 import { failureOf, temporaryFolder } from './fixtures.ts';

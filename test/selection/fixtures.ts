@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type DataType, Int32, Int64, Table, Utf8, type Vector, vectorFromArray } from 'apache-arrow';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { afterAll } from 'vitest';
-import type { DpError } from '../../accounting/check.ts';
+import { DpError } from '../../accounting/check.ts';
 import { readRecords, type Records } from '../../selection/records.ts';
 import type { CapRule, RecordStrategy } from '../../selection/rule.ts';
 
@@ -97,7 +97,8 @@ export async function failureOf(action: () => unknown): Promise<DpError> {
   try {
     await action();
   } catch (error) {
-    return error as DpError;
+    if (error instanceof DpError) return error;
+    throw error;
   }
   throw new Error('expected a failure');
 }

@@ -17,14 +17,14 @@ describe('decodeLz4Frame()', () => {
   });
 
   it('copies blocks that are stored as they are', () => {
-    const frame = Buffer.from('04224d18604000' + '03000080' + '616263' + '00000000', 'hex');
+    const frame = Buffer.from('04224d186040000300008061626300000000', 'hex');
     expect(Buffer.from(decodeLz4Frame(frame)).toString()).toBe('abc');
   });
 
   it('refuses other bytes, cut frames, and matches that reach before the start', () => {
     expect(() => decodeLz4Frame(Buffer.from('no frame at all'))).toThrow(RangeError);
     expect(() => decodeLz4Frame(Buffer.from(frames.plain, 'hex').subarray(0, 60))).toThrow(RangeError);
-    const reaching = Buffer.from('04224d18604000' + '04000000' + '1061ff00' + '00000000', 'hex');
+    const reaching = Buffer.from('04224d18604000040000001061ff0000000000', 'hex');
     expect(() => decodeLz4Frame(reaching)).toThrow(RangeError);
   });
 });

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { contributionStatistics } from '../../selection/statistics.ts';
 import { failureOf } from './fixtures.ts';

@@ -48,6 +48,14 @@ function noteCut(
  * As `selectRows`, and says which records are to be cut under `truncate`.
  *
  * @returns `cuts`: row to tokens that stay, at least 1
+ * @example
+ * ```ts
+ * import { readRecords, textTable } from 'privacy-unit/selection';
+ * const table = textTable({ user: ['bo', 'ada', 'bo'], id: ['1', '2', '3'] });
+ * const records = readRecords(table, { user: 'user', id: 'id', file: 'mail.csv' });
+ * const rule = { strategy: 'first', recordsPerUser: null, tokensPerUser: 6, tokenPolicy: 'truncate', seed: '42' };
+ * [...selectCapped(records, rule, { tokens: [4, 4, 4] }).cuts]; // [[2, 2]]
+ * ```
  */
 export function selectCapped(records: Records, rule: CapRule, options: SelectRowsOptions = {}): CappedRows {
   checkCapRule(rule, 'select');
@@ -80,6 +88,13 @@ export function selectCapped(records: Records, rule: CapRule, options: SelectRow
  * @param records - from `readRecords`; `first` follows the order of its rows
  * @returns rows kept, in canonical order: by user, then by record id, both by UTF-8 bytes
  * @throws DpError `INVALID_ARGUMENT` for a rule without a cap or a column that it needs, `INVALID_DATA` for NaN
+ * @example
+ * ```ts
+ * import { readRecords, textTable } from 'privacy-unit/selection';
+ * const table = textTable({ user: ['bo', 'ada', 'bo'], id: ['1', '2', '3'] });
+ * const records = readRecords(table, { user: 'user', id: 'id', file: 'mail.csv' });
+ * [...selectRows(records, { strategy: 'first', recordsPerUser: 1, seed: '42' })]; // [1, 0]
+ * ```
  */
 export function selectRows(records: Records, rule: CapRule, options: SelectRowsOptions = {}): Int32Array {
   return selectCapped(records, rule, options).rows;
@@ -89,7 +104,17 @@ function defined(options: SelectRowsOptions): SelectRowsOptions {
   return Object.fromEntries(Object.entries(options).filter(([, column]) => column !== undefined));
 }
 
-/** Records per user among some rows, in the order of `records.users`; users without any are left out. */
+/**
+ * Records per user among some rows (default all), in the order of `records.users`; users without any are left out.
+ *
+ * @example
+ * ```ts
+ * import { readRecords, textTable } from 'privacy-unit/selection';
+ * const table = textTable({ user: ['bo', 'ada', 'bo'], id: ['1', '2', '3'] });
+ * const records = readRecords(table, { user: 'user', id: 'id', file: 'mail.csv' });
+ * [...countsPerUser(records)]; // [2, 1]
+ * ```
+ */
 export function countsPerUser(records: Records, rows?: Int32Array): Int32Array {
   const counts = new Int32Array(records.users.length);
   for (const row of rows ?? records.userOf.keys()) {

@@ -218,6 +218,18 @@ async function readInput(
  *
  * @throws DpError what `readTable` and `readRecords` throw; `OUTPUT_EXISTS`; `INVALID_ARGUMENT` for a rule that does not
  *   fit the options or a scorer that is not public; `INVALID_DATA` where nothing would be kept; `INTERRUPTED`
+ * @example
+ * ```ts
+ * import { mkdtempSync } from 'node:fs';
+ * import { tmpdir } from 'node:os';
+ * import { textTable, writeTable } from 'privacy-unit/selection';
+ * const folder = mkdtempSync(`${tmpdir()}/example-`);
+ * const table = textTable({ user: ['ada', 'ada', 'bo'], id: ['1', '2', '3'] });
+ * await writeTable(table, `${folder}/in.arrow`);
+ * const options = { columns: { user: 'user', id: 'id' }, rule: { strategy: 'random', recordsPerUser: 1, seed: '42' } };
+ * const result = await curate({ table: `${folder}/in.arrow`, out: `${folder}/out.parquet`, ...options });
+ * [result.recordsIn, result.recordsKept, result.maxPerUser]; // [3, 2, 1]
+ * ```
  */
 export async function curate(options: CurateOptions): Promise<CurateResult> {
   checkOptions(options);

@@ -21,7 +21,15 @@ export function keptIdsDigest(ids: readonly string[]): string {
   return hash.digest('hex').slice(0, 16);
 }
 
-/** Size and SHA-256 (hex) of a file, read in pieces. */
+/**
+ * Size and SHA-256 (hex) of a file, read in pieces.
+ *
+ * @throws DpError `MISSING_FILE`
+ * @example
+ * ```ts
+ * await fileDigest('/does/not/exist').catch(error => error.code); // 'MISSING_FILE'
+ * ```
+ */
 export async function fileDigest(path: string): Promise<{ bytes: number; sha256: string }> {
   try {
     const { size } = await stat(path);

@@ -40,6 +40,13 @@ interface Occurrence {
  *
  * @param options - `compare`: default `identical`; `minimumLength`: shortest text that counts, in UTF-16 units of the
  *   compared form, default 0
+ * @example
+ * ```ts
+ * import { readRecords, textTable } from 'privacy-unit/selection';
+ * const table = textTable({ user: ['ada', 'bo'], id: ['1', '1'], text: ['né', 'né'] });
+ * const records = readRecords(table, { user: 'user', id: 'id', text: 'text', file: 'mail.csv' });
+ * crossUserDuplicates(records); // { records: 2, duplicates: 2, share: 1 }
+ * ```
  */
 export function crossUserDuplicates(
   records: Records,

@@ -51,6 +51,7 @@ export {
   type TableFormat,
   tableFormats,
   takeRows,
+  textTable,
   withTextColumn,
   writeTable,
 } from './tables/index.ts';

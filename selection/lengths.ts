@@ -25,6 +25,14 @@ function codepoints(bytes: Uint8Array): number {
  *
  * @param options - `unit`; `tokenizer`: needed for tokens
  * @returns shape [rowCount]
+ * @example
+ * ```ts
+ * import { readRecords, textTable } from 'privacy-unit/selection';
+ * const table = textTable({ user: ['ada', 'bo'], id: ['1', '1'], text: ['né', 'né'] });
+ * const records = readRecords(table, { user: 'user', id: 'id', text: 'text', file: 'mail.csv' });
+ * [...textLengths(records, { unit: 'bytes' })]; // [3, 3]
+ * [...textLengths(records, { unit: 'codepoints' })]; // [2, 2]
+ * ```
  */
 export function textLengths(
   records: Records,
@@ -55,6 +63,16 @@ const brokenCharacters = /^\uFFFD+|\uFFFD+$/g;
  * come out longer when it is encoded again; then its last tokens are left out until it fits.
  *
  * @returns text that encodes to at most `limit` tokens
+ * @example
+ * ```ts
+ * const tokenizer = {
+ *   name: 'bytes',
+ *   hash: '',
+ *   encode: text => Int32Array.from(Buffer.from(text)),
+ *   decode: ids => Buffer.from(ids).toString(),
+ * };
+ * fittingText(tokenizer.encode('né').subarray(0, 2), { tokenizer, limit: 2 }); // 'n'
+ * ```
  */
 export function fittingText(
   tokens: Int32Array,

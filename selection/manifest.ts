@@ -140,6 +140,18 @@ export async function outputFacts(
  * Writes a manifest as JSON, under a temporary name first.
  *
  * @throws DpError `OUTPUT_EXISTS` without `force` where the path is taken
+ * @example
+ * ```ts
+ * import { mkdtempSync } from 'node:fs';
+ * import { tmpdir } from 'node:os';
+ * import { curate, textTable, writeTable } from 'privacy-unit/selection';
+ * const folder = mkdtempSync(`${tmpdir()}/example-`);
+ * const table = textTable({ user: ['ada', 'ada', 'bo'], id: ['1', '2', '3'] });
+ * await writeTable(table, `${folder}/in.arrow`);
+ * const options = { columns: { user: 'user', id: 'id' }, rule: { strategy: 'random', recordsPerUser: 1, seed: '42' } };
+ * const { manifest } = await curate({ table: `${folder}/in.arrow`, out: `${folder}/out.arrow`, ...options });
+ * await writeManifest(await readManifest(manifest), manifest).catch(error => error.code); // 'OUTPUT_EXISTS'
+ * ```
  */
 export async function writeManifest(
   manifest: Manifest,
@@ -192,6 +204,18 @@ function parseManifest(text: string, path: string): Manifest {
  * Reads a manifest.
  *
  * @throws DpError `MISSING_FILE`, or `INVALID_DATA` where it is none or of another version
+ * @example
+ * ```ts
+ * import { mkdtempSync } from 'node:fs';
+ * import { tmpdir } from 'node:os';
+ * import { curate, textTable, writeTable } from 'privacy-unit/selection';
+ * const folder = mkdtempSync(`${tmpdir()}/example-`);
+ * const table = textTable({ user: ['ada', 'ada', 'bo'], id: ['1', '2', '3'] });
+ * await writeTable(table, `${folder}/in.arrow`);
+ * const options = { columns: { user: 'user', id: 'id' }, rule: { strategy: 'random', recordsPerUser: 1, seed: '42' } };
+ * const { manifest } = await curate({ table: `${folder}/in.arrow`, out: `${folder}/out.arrow`, ...options });
+ * (await readManifest(manifest)).result.maximumPerUser; // 1
+ * ```
  */
 export async function readManifest(path: string): Promise<Manifest> {
   const text = await readFile(path, 'utf8').catch((error: unknown) => {
@@ -251,6 +275,18 @@ async function checkContent(manifest: Manifest, folder: string): Promise<Manifes
  * @param options - `inputs`: also check the input files; default true
  * @returns every check; a changed or missing file fails its check and does not throw
  * @throws DpError `MISSING_FILE` or `INVALID_DATA` where the manifest itself cannot be read
+ * @example
+ * ```ts
+ * import { mkdtempSync } from 'node:fs';
+ * import { tmpdir } from 'node:os';
+ * import { curate, textTable, writeTable } from 'privacy-unit/selection';
+ * const folder = mkdtempSync(`${tmpdir()}/example-`);
+ * const table = textTable({ user: ['ada', 'ada', 'bo'], id: ['1', '2', '3'] });
+ * await writeTable(table, `${folder}/in.arrow`);
+ * const options = { columns: { user: 'user', id: 'id' }, rule: { strategy: 'random', recordsPerUser: 1, seed: '42' } };
+ * const { manifest } = await curate({ table: `${folder}/in.arrow`, out: `${folder}/out.arrow`, ...options });
+ * (await verifyManifest(manifest)).holds; // true
+ * ```
  */
 export async function verifyManifest(
   path: string,

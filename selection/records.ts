@@ -146,7 +146,15 @@ function readIds(context: Context, options: ReadRecordsOptions, userOf: Int32Arr
   });
 }
 
-/** Counting sort of rows by user; dropped rows (-1) are left out. */
+/**
+ * Counting sort of rows by user; dropped rows (-1) are left out.
+ *
+ * @example
+ * ```ts
+ * const groups = groupByUser({ users: ['ada', 'bo'], userOf: Int32Array.of(1, 0, -1, 1) });
+ * [...rowsOfUser(groups, 1)]; // [0, 3]
+ * ```
+ */
 export function groupByUser(records: { users: readonly string[]; userOf: Int32Array }): UserGroups {
   const { users, userOf } = records;
   const starts = new Int32Array(users.length + 2);
@@ -160,7 +168,14 @@ export function groupByUser(records: { users: readonly string[]; userOf: Int32Ar
   return { starts: starts.subarray(0, users.length + 1), rows };
 }
 
-/** The rows of one user. */
+/**
+ * The rows of one user, a view into `groups.rows`.
+ *
+ * @example
+ * ```ts
+ * [...rowsOfUser(groupByUser({ users: ['ada'], userOf: Int32Array.of(0, 0) }), 0)]; // [0, 1]
+ * ```
+ */
 export function rowsOfUser(groups: UserGroups, user: number): Int32Array {
   return groups.rows.subarray(groups.starts[user], groups.starts[user + 1]);
 }
@@ -325,6 +340,14 @@ function noText(file: string): never {
  * @returns arrays aligned with the rows of `table`, also where a policy drops rows (`userOf` is -1 there)
  * @throws DpError `MISSING_COLUMN`, `NULL_USER`, `DUPLICATE_RECORD`, or `INVALID_DATA` for an empty table, a type
  *   without a fixed text form (floats, timestamps), a null id or text, a null or NaN score, invalid UTF-8, NUL
+ * @example
+ * ```ts
+ * import { textTable } from 'privacy-unit/selection';
+ * const table = textTable({ who: ['ada', 'bo', 'ada'], n: ['1', '1', '2'] });
+ * const records = readRecords(table, { user: 'who', id: 'n', file: 'mail.csv' });
+ * records.users; // ['ada', 'bo']
+ * [...records.userOf]; // [0, 1, 0]
+ * ```
  */
 export function readRecords(table: Table, options: ReadRecordsOptions): Records {
   const context: Context = { file: options.file, table };

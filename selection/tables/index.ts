@@ -7,7 +7,7 @@ import { writeSafely } from './output.ts';
 import { readParquet, writeParquet } from './parquet.ts';
 import { invalidFile, peek } from './source.ts';
 
-export { takeRows, withTextColumn } from './take.ts';
+export { takeRows, textTable, withTextColumn } from './take.ts';
 
 /** How a table is stored. `arrow` is an IPC file or stream when read, an IPC file when written. */
 export type TableFormat = 'arrow' | 'parquet' | 'jsonl' | 'csv';
@@ -57,6 +57,14 @@ export function formatOf(path: string): TableFormat {
  *
  * @param options - `format`: default by the extension, see `formatOf`
  * @throws DpError `MISSING_FILE`; `INVALID_DATA` with the row or line where the file is faulty or empty
+ * @example
+ * ```ts
+ * import { mkdtempSync } from 'node:fs';
+ * import { tmpdir } from 'node:os';
+ * const folder = mkdtempSync(`${tmpdir()}/example-`);
+ * await writeTable(textTable({ user: ['ada'] }), `${folder}/a.parquet`);
+ * (await readTable(`${folder}/a.parquet`)).getChild('user').toJSON(); // ['ada']
+ * ```
  */
 export async function readTable(path: string, options: { format?: TableFormat } = {}): Promise<Table> {
   const format = checkChoice(options.format ?? formatOf(path), {
@@ -104,6 +112,14 @@ export async function writeAs(table: Table, path: string, as: string): Promise<v
  *
  * @param options - `force`: replace an existing file; default false
  * @throws DpError `OUTPUT_EXISTS`; `INVALID_ARGUMENT` for other formats; `INVALID_DATA` for types that Parquet lacks
+ * @example
+ * ```ts
+ * import { mkdtempSync } from 'node:fs';
+ * import { tmpdir } from 'node:os';
+ * const folder = mkdtempSync(`${tmpdir()}/example-`);
+ * await writeTable(textTable({ user: ['ada'] }), `${folder}/a.arrow`);
+ * await writeTable(textTable({ user: ['bo'] }), `${folder}/a.arrow`).catch(error => error.code); // 'OUTPUT_EXISTS'
+ * ```
  */
 export async function writeTable(
   table: Table,

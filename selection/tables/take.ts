@@ -113,6 +113,11 @@ function columnsOf(table: Table): Vector[] {
  *
  * @param rows - from 0, any order; each may occur more than once
  * @throws DpError `INVALID_DATA` for a union column
+ * @example
+ * ```ts
+ * const table = takeRows(textTable({ user: ['ada', 'bo', 'cy'] }), Int32Array.of(2, 0));
+ * table.getChild('user').toJSON(); // ['cy', 'ada']
+ * ```
  */
 export function takeRows(table: Table, rows: Int32Array): Table {
   const columns = columnsOf(table);
@@ -138,9 +143,52 @@ function textBatches(table: Table, texts: readonly string[]): Data[] {
 }
 
 /**
+ * A table of text columns, such as `{ user: [...], id: [...], text: [...] }`; all of one length.
+ *
+ * @throws DpError `INVALID_ARGUMENT` where the lengths differ or there is no column
+ * @example
+ * ```ts
+ * textTable({ user: ['ada', 'bo'], text: ['yes', 'no'] }).numRows; // 2
+ * ```
+ */
+export function textTable(columns: Readonly<Record<string, readonly string[]>>): Table {
+  const entries = Object.entries(columns);
+  const rows = entries[0]?.[1].length ?? 0;
+  const uneven = entries.find(([, cells]) => cells.length !== rows);
+  if (uneven !== undefined || entries.length === 0) {
+    const found =
+      uneven === undefined
+        ? 'there are 0 columns'
+        : `"${uneven[0]}" has ${uneven[1].length} texts, not ${rows}`;
+    throw new DpError(
+      'INVALID_ARGUMENT',
+      `Cannot make a table: ${found}. Give at least one column, all of one length.`,
+    );
+  }
+  const data = entries.map(([, cells]) => {
+    const builder = new TextBuilder();
+    const batches: Data[] = [];
+    for (const [row, cell] of cells.entries()) {
+      builder.append(cell);
+      if ((row + 1) % batchRows === 0 || row + 1 === rows) batches.push(builder.finish());
+    }
+    return batches;
+  });
+  return tableOf(
+    entries.map(([name]) => new Field(name, new Utf8(), false)),
+    data,
+  );
+}
+
+/**
  * The same table with one column of text put in, in place of the column of that name or as the last.
  *
  * @param column - `texts`: one a row
+ * @example
+ * ```ts
+ * const table = withTextColumn(textTable({ user: ['ada'] }), { name: 'team', texts: ['red'] });
+ * table.schema.names; // ['user', 'team']
+ * ```
  */
 export function withTextColumn(table: Table, column: { name: string; texts: readonly string[] }): Table {
   const { name, texts } = column;

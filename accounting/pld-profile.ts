@@ -1,0 +1,144 @@
+import { gaussLegendre } from './gauss-legendre.ts';
+import type { DiscreteProfile } from './pld-compose.ts';
+
+/**
+ * Bounds on the true δ from the discrete composition.
+ *
+ * Above: connecting the dots dominates. Below: let r be the ratio dQ/dP of one outcome. Splitting its loss between two grid
+ * points multiplies r by a factor with mean 1 on two points; every such factor, wherever the loss lies in its cell, is
+ * dominated in convex order by one independent factor whose logarithm has density ∝ exp(x/2) on [-spacing, spacing], and that one
+ * by the factor of a Gaussian mechanism with mean to deviation ratio sqrt(π/8)·spacing (they agree at ε = 0, where they touch).
+ * Dominance survives composition. So, with R log-normal of mean 1 and deviation S = sqrt(steps·π/8)·spacing in the logarithm,
+ *
+ *     discrete δ(x) <= E[ true δ(x·R) ]   where δ is taken as a function of x = exp(ε).
+ *
+ * The true δ is convex in x and lies below the upper bound; so between x·exp(-vS) and x·exp(vS) it lies below the chords from its
+ * value d at x to the upper bound at these two points. What is left is a linear inequality in d, solved for the least d.
+ */
+export interface DeltaBounds {
+  readonly lower: number;
+  readonly upper: number;
+}
+
+/** Half-width of the chords in deviations; the best value for a profile that is a parabola at this scale is 1.63. */
+const chordWidth = 1.63;
+/** Knots to each side, in deviations: chords to `chordWidth`, then narrow steps, then growing ones. */
+const knots = makeKnots();
+const rule = gaussLegendre(10);
+
+function makeKnots(): Float64Array {
+  const side = [chordWidth];
+  for (let step = 0.08; side.at(-1)! < 38; step *= 1.1) side.push(Math.min(38, side.at(-1)! + step));
+  return Float64Array.from([...side.map(knot => -knot).reverse(), 0, ...side]);
+}
+
+/** Upper bound on δ at ε. */
+export function deltaUpper(profile: DiscreteProfile, epsilon: number): number {
+  const { tilt, logScale, outside } = profile;
+  return Math.min(1, Math.exp(logScale - tilt * epsilon) * scaledUpper(profile, epsilon) + outside);
+}
+
+/** The discrete δ times exp(tilt·ε - logScale), upper end of its error. */
+function scaledUpper(profile: DiscreteProfile, epsilon: number): number {
+  return valueAt(profile, epsilon) * (1 + profile.relativeError) + profile.absoluteError;
+}
+
+/** The discrete δ times exp(tilt·ε - logScale): linear in exp(ε) between grid points. */
+function valueAt({ window, values, tilt }: DiscreteProfile, epsilon: number): number {
+  const { spacing, firstIndex, size } = window;
+  const index = Math.floor(epsilon / spacing);
+  const at = index - firstIndex;
+  if (at >= size - 1) return 0;
+  if (at < 0) return Infinity;
+  const walked = epsilon - index * spacing;
+  const share = Math.expm1(walked) / Math.expm1(spacing);
+  return (
+    Math.exp(tilt * walked) * (1 - share) * values[at]! +
+    Math.exp(tilt * (walked - spacing)) * share * values[at + 1]!
+  );
+}
+
+/** E[hat_k(R)] for the hats on the knots, linear in R. */
+export interface Smoothing {
+  readonly offsets: Float64Array;
+  readonly weights: Float64Array;
+}
+
+/** What the discretisation may have added, as weights on the knots. */
+export function smoothingOf({ steps, window }: DiscreteProfile): Smoothing {
+  const deviation = Math.sqrt((steps * Math.PI) / 8) * window.spacing;
+  const offsets = knots.map(knot => knot * deviation);
+  const weights = new Float64Array(knots.length);
+  for (let k = 0; k + 1 < knots.length; k += 1) {
+    const half = (knots[k + 1]! - knots[k]!) / 2;
+    for (let node = 0; node < rule.nodes.length; node += 1) {
+      const knot = knots[k]! + half * (1 + rule.nodes[node]!);
+      const normal = knot + deviation / 2;
+      const mass = (Math.exp((-normal * normal) / 2) * half * rule.weights[node]!) / Math.sqrt(2 * Math.PI);
+      const share = Math.expm1(knot * deviation - offsets[k]!) / Math.expm1(offsets[k + 1]! - offsets[k]!);
+      weights[k] = weights[k]! + mass * (1 - share);
+      weights[k + 1] = weights[k + 1]! + mass * share;
+    }
+  }
+  return { offsets, weights };
+}
+
+/** Lower bound on δ at ε; 0 where nothing can be said. */
+export function deltaLower(profile: DiscreteProfile, epsilon: number, { offsets, weights }: Smoothing): number {
+  const { tilt, logScale, outside, relativeError, absoluteError } = profile;
+  const logUnit = logScale - tilt * epsilon;
+  const one = Math.exp(-logUnit);
+  const apex = (offsets.length - 1) / 2;
+  let excess = valueAt(profile, epsilon) * (1 - relativeError) - absoluteError;
+  for (let k = 0; k < offsets.length; k += 1) {
+    if (k === apex || weights[k]! === 0) continue;
+    const above = Math.exp(-tilt * offsets[k]!) * scaledUpper(profile, epsilon + offsets[k]!) + outside * one;
+    excess -= weights[k]! * (1 + roundingSlack) * Math.min(one, above);
+  }
+  const bound = (excess * Math.exp(logUnit)) / (weights[apex]! * (1 + roundingSlack)) - 1e-305;
+  return Math.max(0, bound * (1 - roundingSlack));
+}
+
+/** Relative error of the weights and of the few exponentials around them. */
+const roundingSlack = 1e-12;
+
+/** The least ε, nearly, whose upper bound on δ is at most `delta`; Infinity where the window shows none. */
+export function epsilonUpper(profile: DiscreteProfile, delta: number): number {
+  const { firstIndex, size, spacing } = profile.window;
+  const last = (firstIndex + size - 2) * spacing;
+  if (deltaUpper(profile, 0) <= delta) return 0;
+  if (!(last > 0) || deltaUpper(profile, last) > delta) return Infinity;
+  return bisect(0, last, epsilon => deltaUpper(profile, epsilon) <= delta).outer;
+}
+
+/** The largest ε below `above`, nearly, whose lower bound on δ exceeds `delta`; 0 where there is none. */
+export function epsilonLower(profile: DiscreteProfile, delta: number, above: number): number {
+  const smoothing = smoothingOf(profile);
+  const exceeds = (epsilon: number): boolean => deltaLower(profile, epsilon, smoothing) > delta;
+  if (!Number.isFinite(above) || !exceeds(0)) return 0;
+  let step = (1e-5 + profile.window.spacing) * above;
+  while (step < above && !exceeds(above - step)) step *= 3;
+  const from = step < above ? above - step : 0;
+  return bisect(from, Math.min(above, above - step / 3), epsilon => !exceeds(epsilon)).inner;
+}
+
+/**
+ * Halves an interval of ε with `isBeyond(low)` false and `isBeyond(high)` true until it is as narrow as rounding deserves.
+ *
+ * @returns inner: the last point found not beyond; outer: the last found beyond
+ */
+export function bisect(
+  low: number,
+  high: number,
+  isBeyond: (epsilon: number) => boolean,
+): { inner: number; outer: number } {
+  let inner = low;
+  let outer = high;
+  for (let round = 0; round < 200 && outer - inner > 1e-13 * outer; round += 1) {
+    const middle = (inner + outer) / 2;
+    if (middle <= inner || middle >= outer) break;
+    if (isBeyond(middle)) outer = middle;
+    else inner = middle;
+  }
+  return { inner, outer };
+}

@@ -65,12 +65,12 @@ function logSumExp(values: Float64Array): number {
   return most + Math.log(values.reduce((sum, value) => sum + Math.exp(value - most), 0));
 }
 
-function reduction(term: (value: number) => number, divide: boolean): Rule<'sum' | 'mean' | 'sumOfSquares'> {
+function reduction(divide: boolean): Rule<'sum' | 'mean'> {
   return ([input], [output], { axes }) => {
     const kept = input!.shape.map((extent, axis) => (axes.includes(axis) ? 1 : extent));
     const result = new Float64Array(size(output!.shape));
     input!.data.forEach((value, position) => {
-      result[positionOf(coordinates(position, input!.shape), kept)]! += term(value);
+      result[positionOf(coordinates(position, input!.shape), kept)]! += value;
     });
     return [divide ? result.map(value => (value * result.length) / input!.data.length) : result];
   };
@@ -121,7 +121,7 @@ const layerNorm: Rule<'layerNorm'> = ([input, gain, bias], outputs, { epsilon })
 };
 
 /** Every operator, by its definition and without a thought for speed. */
-const rules: { [Kind in Operator]: Rule<Kind> } = {
+const rules: { [Kind in Exclude<Operator, 'choose'>]: Rule<Kind> } = {
   add: broadcasting((left, right) => left + right),
   subtract: broadcasting((left, right) => left - right),
   multiply: broadcasting((left, right) => left * right),
@@ -129,6 +129,7 @@ const rules: { [Kind in Operator]: Rule<Kind> } = {
   greater: broadcasting((left, right) => Number(left > right)),
   lessOrEqual: broadcasting((left, right) => Number(left <= right)),
   squareRoot: elementwise(Math.sqrt),
+  exponential: elementwise(Math.exp),
   sigmoid: elementwise(value => 1 / (1 + Math.exp(-value))),
   where: ([condition, first, second], [output]) => [
     fill(output!.shape, point => {
@@ -198,14 +199,18 @@ const rules: { [Kind in Operator]: Rule<Kind> } = {
       return values.map(value => Math.exp(value - total));
     }),
   ],
-  logSumExp: ([input]) => [rows(input!, values => [logSumExp(values)])],
-  sum: reduction(value => value, false),
-  mean: reduction(value => value, true),
-  sumOfSquares: reduction(value => value * value, false),
+  logSoftmax: ([input]) => [
+    rows(input!, values => {
+      const total = logSumExp(values);
+      return values.map(value => value - total);
+    }),
+  ],
+  sum: reduction(false),
+  mean: reduction(true),
   layerNorm,
 };
 
-function apply<Kind extends Operator>(
+function apply<Kind extends Exclude<Operator, 'choose'>>(
   node: GraphNode<Kind>,
   inputs: readonly Values[],
 ): readonly Float64Array[] {
@@ -213,25 +218,52 @@ function apply<Kind extends Operator>(
   return rule(inputs, node.outputs, node.attributes);
 }
 
+/** Values of tensors as a run goes on. */
+class Memory {
+  readonly #values = new Map<number, Values>();
+
+  keep({ id, shape }: Tensor, data: ArrayLike<number>): void {
+    if (data.length !== size(shape))
+      throw new RangeError(`[${shape.join()}] was given ${data.length} values`);
+    this.#values.set(id, { data: Float64Array.from(data), shape });
+  }
+
+  get({ id }: Tensor): Values {
+    return this.#values.get(id)!;
+  }
+
+  run(nodes: readonly GraphNode[]): void {
+    for (const node of nodes) {
+      const results =
+        node.operator === 'choose'
+          ? this.#choose(node)
+          : apply(
+              node,
+              node.inputs.map(input => this.get(input)),
+            );
+      node.outputs.forEach((output, index) => this.keep(output, results[index]!));
+    }
+  }
+
+  /** The branch sees what its node lists as inputs and nothing else. */
+  #choose(node: GraphNode<'choose'>): readonly Float64Array[] {
+    const inner = new Memory();
+    for (const input of node.inputs) inner.keep(input, this.get(input).data);
+    const [first, second] = node.attributes.branches;
+    const branch = this.get(node.inputs[0]!).data[0] === 1 ? first : second;
+    inner.run(branch.nodes);
+    return branch.outputs.map(output => inner.get(output).data);
+  }
+}
+
 /** Runs a graph in float64: the reference that every engine is held against. */
 export function interpret(
   graph: Graph,
   feeds: Readonly<Record<string, ArrayLike<number>>>,
 ): Record<string, Float64Array> {
-  const values = new Map<number, Values>();
-  const keep = ({ id, shape }: Tensor, data: ArrayLike<number>): void => {
-    if (data.length !== size(shape))
-      throw new RangeError(`[${shape.join()}] was given ${data.length} values`);
-    values.set(id, { data: Float64Array.from(data), shape });
-  };
-  for (const { name, tensor } of graph.inputs) keep(tensor, feeds[name] ?? []);
-  for (const { tensor, data } of graph.constants) keep(tensor, data);
-  for (const node of graph.nodes) {
-    const results = apply(
-      node,
-      node.inputs.map(input => values.get(input.id)!),
-    );
-    node.outputs.forEach((output, index) => keep(output, results[index]!));
-  }
-  return Object.fromEntries(graph.outputs.map(({ name, tensor }) => [name, values.get(tensor.id)!.data]));
+  const memory = new Memory();
+  for (const { name, tensor } of graph.inputs) memory.keep(tensor, feeds[name] ?? []);
+  for (const { tensor, data } of graph.constants) memory.keep(tensor, data);
+  memory.run(graph.nodes);
+  return Object.fromEntries(graph.outputs.map(({ name, tensor }) => [name, memory.get(tensor).data]));
 }

@@ -20,6 +20,7 @@ export interface Operators {
   divide: object;
   squareRoot: object;
   sigmoid: object;
+  exponential: object;
   greater: object;
   lessOrEqual: object;
   /** condition ? first : second */
@@ -48,13 +49,20 @@ export interface Operators {
   /** values [rows, columns], indices [rows], decrements [rows, 1] of -1: 1 less at one column of each row. */
   decrementColumns: object;
   softmax: object;
-  /** log Σ exp over the last axis, which stays as 1. */
-  logSumExp: object;
+  /** Log of the softmax over the last axis. */
+  logSoftmax: object;
   sum: { readonly axes: readonly number[]; readonly keepAxes: boolean };
   mean: { readonly axes: readonly number[]; readonly keepAxes: boolean };
-  sumOfSquares: { readonly axes: readonly number[]; readonly keepAxes: boolean };
   /** Over the last axis; results are the output, the means and the inverse standard deviations. */
   layerNorm: { readonly epsilon: number };
+  /** condition [] ? results of the first branch : results of the second; the other branch doesn't run. */
+  choose: { readonly branches: readonly [Branch, Branch] };
+}
+
+/** Nodes that run together or not at all; they read tensors from outside, which are inputs of their `choose` node. */
+export interface Branch {
+  readonly nodes: readonly GraphNode[];
+  readonly outputs: readonly Tensor[];
 }
 
 export type Operator = keyof Operators;
@@ -111,7 +119,7 @@ export class GraphBuilder {
   readonly tape: TapeEntry[] = [];
   readonly #inputs: NamedTensor[] = [];
   readonly #constants = new Map<string, Constant>();
-  readonly #nodes: GraphNode[] = [];
+  #nodes: GraphNode[] = [];
   readonly #outputs: NamedTensor[] = [];
   #count = 0;
 
@@ -160,6 +168,37 @@ export class GraphBuilder {
     });
     this.#nodes.push({ ...application, outputs });
     return outputs;
+  }
+
+  /**
+   * Computes one of two things of the same shapes, whichever the condition [] asks for.
+   *
+   * For what is costly and hardly ever needed; not differentiated.
+   */
+  choose(
+    condition: Tensor,
+    branches: { first: () => readonly Tensor[]; second: () => readonly Tensor[] },
+  ): readonly Tensor[] {
+    const [first, second] = [this.#branch(branches.first), this.#branch(branches.second)];
+    const inside = new Set([first, second].flatMap(({ nodes }) => nodes.flatMap(node => node.outputs)));
+    const read = [first, second].flatMap(({ nodes }) => nodes.flatMap(node => node.inputs));
+    const captured = [...new Set(read)].filter(tensor => !inside.has(tensor));
+    return this.nodes({
+      operator: 'choose',
+      inputs: [condition, ...captured],
+      shapes: first.outputs.map(output => output.shape),
+      attributes: { branches: [first, second] },
+      type: 'float32',
+    });
+  }
+
+  #branch(build: () => readonly Tensor[]): Branch {
+    const before = this.#nodes;
+    this.#nodes = [];
+    const outputs = build();
+    const branch = { nodes: this.#nodes, outputs };
+    this.#nodes = before;
+    return branch;
   }
 
   /** Notes how gradients flow back through a step. */

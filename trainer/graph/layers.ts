@@ -1,5 +1,5 @@
 import type { GraphBuilder, Shape, Tensor } from './graph.ts';
-import { add, differentiate, matmul, mean, multiply, reshape, softmax, subtract, sum } from './operations.ts';
+import { add, differentiate, matmul, mean, multiply, reshape, scale, subtract, sum } from './operations.ts';
 
 // The operations that read parameters. An activation is [units · rows of a unit, width], so a parameter's
 // gradient is a sum over the rows of each unit: [units, …shape of the parameter], or its shape alone for one unit.
@@ -169,7 +169,7 @@ function padRows(builder: GraphBuilder, { input, missing }: { input: Tensor; mis
 }
 
 /**
- * Weighted negative log-likelihood of each row: weights · (log Σ exp(logits) - logits at the target).
+ * Weighted negative log-likelihood of each row: -weights · (log softmax of the logits, at the target).
  *
  * @returns [rows]
  */
@@ -179,29 +179,37 @@ export function crossEntropy(
 ): Tensor {
   const rows = logits.shape[0]!;
   const column = [rows, 1];
-  const total = builder.node({ operator: 'logSumExp', inputs: [logits], shape: column, attributes: {} });
-  const inputs = [logits, targets];
-  const target = builder.node({ operator: 'gatherColumns', inputs, shape: column, attributes: {} });
-  const surprise = reshape(builder, { input: subtract(builder, [total, target]), shape: [rows] });
+  const logs = builder.node({
+    operator: 'logSoftmax',
+    inputs: [logits],
+    shape: logits.shape,
+    attributes: {},
+  });
+  const inputs = [logs, targets];
+  const picked = builder.node({ operator: 'gatherColumns', inputs, shape: column, attributes: {} });
+  const negative = scale(builder, { input: reshape(builder, { input: picked, shape: [rows] }), factor: -1 });
   return differentiate(builder, {
-    inputs,
+    inputs: [logits],
     output: builder.node({
       operator: 'multiply',
-      inputs: [surprise, weights],
+      inputs: [negative, weights],
       shape: [rows],
       attributes: {},
     }),
     reverse: gradient => {
       const factors = reshape(builder, { input: multiply(builder, [gradient, weights]), shape: column });
-      const probabilities = softmax(builder, logits);
       const decrements = builder.constant(new Float32Array(rows).fill(-1), column);
       const difference = builder.node({
         operator: 'decrementColumns',
-        inputs: [probabilities, targets, decrements],
+        inputs: [exponential(builder, logs), targets, decrements],
         shape: logits.shape,
         attributes: {},
       });
       return [multiply(builder, [difference, factors])];
     },
   });
+}
+
+function exponential(builder: GraphBuilder, input: Tensor): Tensor {
+  return builder.node({ operator: 'exponential', inputs: [input], shape: input.shape, attributes: {} });
 }

@@ -1,16 +1,16 @@
-import type { DataType, Graph, GraphNode, NamedTensor, Operator, Tensor } from './graph.ts';
+import type { Branch, DataType, Graph, GraphNode, NamedTensor, Operator, Tensor } from './graph.ts';
 import { ProtobufWriter } from './protobuf.ts';
 
 /** Numbers of `TensorProto.DataType`. */
 const elementTypes: Record<DataType | 'int64', number> = { float32: 1, int32: 6, int64: 7, bool: 9 };
 
 /** Numbers of `AttributeProto.AttributeType`. */
-const attributeTypes = { float: 1, integer: 2, text: 3, integers: 7 } as const;
+const attributeTypes = { float: 1, integer: 2, text: 3, graph: 5, integers: 7 } as const;
 
 /** Opset 18 takes the axes of every reduction as an input; IR version 8 is the one that goes with it. */
 const versions = { intermediateRepresentation: 8, opset: 18, microsoft: 1 } as const;
 
-type AttributeValue = number | string | readonly number[] | { readonly float: number };
+type AttributeValue = number | string | readonly number[] | ProtobufWriter | { readonly float: number };
 
 interface OnnxNode {
   readonly operator: string;
@@ -23,12 +23,19 @@ interface OnnxNode {
 /** Collects the nodes and constants that the operators of our graph become. */
 class OnnxModel {
   readonly nodes: OnnxNode[] = [];
-  readonly initialisers: ProtobufWriter[] = [];
+  readonly initialisers: ProtobufWriter[];
   readonly #names: ReadonlyMap<number, string>;
-  readonly #integers = new Map<string, string>();
+  readonly #integers: Map<string, string>;
 
-  constructor(names: ReadonlyMap<number, string>) {
+  constructor(names: ReadonlyMap<number, string>, outer?: OnnxModel) {
     this.#names = names;
+    this.initialisers = outer ? outer.initialisers : [];
+    this.#integers = outer ? outer.#integers : new Map<string, string>();
+  }
+
+  /** A list of nodes of its own whose constants lie with the whole. */
+  branch(): OnnxModel {
+    return new OnnxModel(this.#names, this);
   }
 
   nameOf(tensor: Tensor): string {
@@ -84,7 +91,7 @@ function same(operator: string): (node: GraphNode, model: OnnxModel) => void {
   return (node, model) => model.emit({ operator, ...model.ends(node) });
 }
 
-function reduction(operator: string): Lowering<'sum' | 'mean' | 'sumOfSquares'> {
+function reduction(operator: string): Lowering<'sum' | 'mean'> {
   return (node, model) => {
     const { inputs, outputs } = model.ends(node);
     const { axes, keepAxes } = node.attributes;
@@ -101,6 +108,7 @@ const lowerings: { [Kind in Operator]: Lowering<Kind> } = {
   divide: same('Div'),
   squareRoot: same('Sqrt'),
   sigmoid: same('Sigmoid'),
+  exponential: same('Exp'),
   greater: same('Greater'),
   lessOrEqual: same('LessOrEqual'),
   where: same('Where'),
@@ -164,18 +172,38 @@ const lowerings: { [Kind in Operator]: Lowering<Kind> } = {
   },
   softmax: (node, model) =>
     model.emit({ operator: 'Softmax', ...model.ends(node), attributes: { axis: -1 } }),
-  logSumExp: (node, model) => {
-    const { inputs, outputs } = model.ends(node);
-    model.emit({ operator: 'ReduceLogSumExp', inputs: [...inputs, model.integers([-1])], outputs });
+  logSoftmax: (node, model) => {
+    model.emit({ operator: 'LogSoftmax', ...model.ends(node), attributes: { axis: -1 } });
   },
   sum: reduction('ReduceSum'),
   mean: reduction('ReduceMean'),
-  sumOfSquares: reduction('ReduceSumSquare'),
   layerNorm: (node, model) => {
     const attributes = { axis: -1, epsilon: { float: node.attributes.epsilon } };
     model.emit({ operator: 'LayerNormalization', ...model.ends(node), attributes });
   },
+  choose: (node, model) => {
+    const [first, second] = node.attributes.branches;
+    const attributes = {
+      then_branch: branchMessage(first, model),
+      else_branch: branchMessage(second, model),
+    };
+    const { inputs, outputs } = model.ends(node);
+    model.emit({ operator: 'If', inputs: [inputs[0]!], outputs, attributes });
+  },
 };
+
+/** A branch as a graph without inputs: it reads the tensors around it by their names. */
+function branchMessage({ nodes, outputs }: Branch, model: OnnxModel): ProtobufWriter {
+  const inner = model.branch();
+  for (const node of nodes) lower(node, inner);
+  return new ProtobufWriter()
+    .messages(1, inner.nodes.map(nodeMessage))
+    .text(2, 'branch')
+    .messages(
+      12,
+      outputs.map(output => valueMessage(inner.nameOf(output), output)),
+    );
+}
 
 /** `FusedMatMul` transposes batched operands while it multiplies; it exists on CPUs (native and WebAssembly). */
 function lowerMatmul(node: GraphNode<'matmul'>, model: OnnxModel): void {
@@ -221,6 +249,7 @@ function attributeMessage(name: string, value: AttributeValue): ProtobufWriter {
   const message = new ProtobufWriter().text(1, name);
   if (typeof value === 'number') return message.integer(3, value).integer(20, attributeTypes.integer);
   if (typeof value === 'string') return message.text(4, value).integer(20, attributeTypes.text);
+  if (value instanceof ProtobufWriter) return message.message(6, value).integer(20, attributeTypes.graph);
   if ('float' in value) return message.float(2, value.float).integer(20, attributeTypes.float);
   return message.integers(8, value).integer(20, attributeTypes.integers);
 }

@@ -197,10 +197,7 @@ export interface ReductionOptions {
   readonly keepAxes?: boolean;
 }
 
-function reduce(
-  builder: GraphBuilder,
-  options: ReductionOptions & { operator: 'sum' | 'mean' | 'sumOfSquares' },
-): Tensor {
+function reduce(builder: GraphBuilder, options: ReductionOptions & { operator: 'sum' | 'mean' }): Tensor {
   const { input, axes, keepAxes = false, operator } = options;
   const kept = input.shape.map((extent, axis) => (axes.includes(axis) ? 1 : extent));
   const shape = keepAxes ? kept : kept.filter((_, axis) => !axes.includes(axis));
@@ -215,11 +212,6 @@ export function sum(builder: GraphBuilder, options: ReductionOptions): Tensor {
 /** Mean over axes. Not differentiated. */
 export function mean(builder: GraphBuilder, options: ReductionOptions): Tensor {
   return reduce(builder, { ...options, operator: 'mean' });
-}
-
-/** Σ of squares over axes. Not differentiated. */
-export function sumOfSquares(builder: GraphBuilder, options: ReductionOptions): Tensor {
-  return reduce(builder, { ...options, operator: 'sumOfSquares' });
 }
 
 /** exp(input) / Σ exp(input) over the last axis. */

@@ -111,15 +111,21 @@ export function epsilonUpper(profile: DiscreteProfile, delta: number): number {
   return bisect(0, last, epsilon => deltaUpper(profile, epsilon) <= delta).outer;
 }
 
-/** The largest ε below `above`, nearly, whose lower bound on δ exceeds `delta`; 0 where there is none. */
+/**
+ * An ε below `above` whose lower bound on δ exceeds `delta`, as large as a search from above finds it; 0 where it finds none.
+ *
+ * The lower bound on δ fades far from where the profile is tilted to, so the search walks down in growing strides.
+ */
 export function epsilonLower(profile: DiscreteProfile, delta: number, above: number): number {
   const smoothing = smoothingOf(profile);
   const exceeds = (epsilon: number): boolean => deltaLower(profile, epsilon, smoothing) > delta;
-  if (!Number.isFinite(above) || !exceeds(0)) return 0;
-  let step = (1e-5 + profile.window.spacing) * above;
-  while (step < above && !exceeds(above - step)) step *= 3;
-  const from = step < above ? above - step : 0;
-  return bisect(from, Math.min(above, above - step / 3), epsilon => !exceeds(epsilon)).inner;
+  if (!Number.isFinite(above)) return 0;
+  let last = above;
+  for (let stride = 1e-6 * above; stride < above; stride *= 2) {
+    if (exceeds(above - stride)) return bisect(above - stride, last, epsilon => !exceeds(epsilon)).inner;
+    last = above - stride;
+  }
+  return 0;
 }
 
 /**

@@ -1,0 +1,87 @@
+import { gaussLegendre } from './gauss-legendre.ts';
+import type { Panel, TabulatedLoss } from './loss-curve.ts';
+import { panelLoss } from './pld-cumulants.ts';
+import { bisect, type DeltaBounds } from './pld-profile.ts';
+import { erfcx } from './special.ts';
+
+/**
+ * δ of a Gaussian mechanism, by its closed form.
+ *
+ * Balle and Wang (arXiv 1805.06394), Theorem 8, written with erfcx so that neither term can overflow or underflow early.
+ *
+ * @param ratio - sensitivity ÷ noise, of all steps together: the root of the sum of squares
+ * @returns both sides rounded outward; where the two terms nearly cancel (ratio below 1e-6) the interval shows it
+ */
+export function gaussianDelta(ratio: number, epsilon: number): DeltaBounds {
+  const near = (epsilon / ratio - ratio / 2) * Math.SQRT1_2;
+  const far = (epsilon / ratio + ratio / 2) * Math.SQRT1_2;
+  if (near < -5) return roundOutward(1 - lowTail(-near) - lowTail(far) * Math.exp(epsilon), 1e-15);
+  const exponential = Math.exp(-near * near) / 2;
+  const difference = exponential * (erfcx(near) - erfcx(far));
+  const error = 4e-15 * exponential * (erfcx(near) + erfcx(far)) + difference * (1 + near * far) * 1e-15;
+  return roundOutward(difference, Math.abs(error));
+}
+
+function lowTail(x: number): number {
+  return (Math.exp(-x * x) * erfcx(x)) / 2;
+}
+
+function roundOutward(value: number, error: number): DeltaBounds {
+  return { lower: Math.max(0, value - error), upper: Math.min(1, Math.max(0, value + error) + Number.MIN_VALUE) };
+}
+
+const rule = gaussLegendre(10);
+const quadratureError = 2e-13;
+const lossError = 2e-15;
+
+/**
+ * δ of a single step, by quadrature of the positive integrand (1 - exp(ε - loss)) dP over the losses above ε.
+ */
+export function singleStepDelta({ curve, panels, outside }: TabulatedLoss, epsilon: number): DeltaBounds {
+  let delta = 0;
+  let misplaced = 0;
+  for (const panel of panels) {
+    if (panelLoss(panel, 1) <= epsilon) continue;
+    const from = panelLoss(panel, -1) >= epsilon ? -1 : crossing(panel, epsilon);
+    const half = (1 - from) / 2;
+    let mass = 0;
+    for (let node = 0; node < rule.nodes.length; node += 1) {
+      const s = from + half * (1 + rule.nodes[node]!);
+      const loss = panelLoss(panel, s);
+      const place = panel.centre + panel.radius * s;
+      const weight = Math.exp(curve.logDensity(place, loss)) * half * panel.radius * rule.weights[node]!;
+      mass += weight;
+      delta -= weight * Math.expm1(epsilon - loss);
+    }
+    misplaced += mass * lossSize(panel);
+  }
+  const scale = 1 / Math.sqrt(2 * Math.PI);
+  const error = scale * (delta * quadratureError + misplaced * lossError) + Number.MIN_VALUE;
+  return { lower: Math.max(0, delta * scale - error), upper: Math.min(1, delta * scale + error + outside) };
+}
+
+function lossSize({ centre, radius, coefficients }: Panel): number {
+  return Math.abs(coefficients[0]!) + Math.abs(coefficients[1]!) * (2 + (1 + Math.abs(centre)) / radius);
+}
+
+function crossing(panel: Panel, epsilon: number): number {
+  let low = -1;
+  let high = 1;
+  for (let round = 0; round < 60; round += 1) {
+    const middle = (low + high) / 2;
+    if (panelLoss(panel, middle) < epsilon) low = middle;
+    else high = middle;
+  }
+  return low;
+}
+
+/** ε at which a pair of bounds on δ meets `delta`, both ends; `highest` is an ε that is certainly enough. */
+export function invertDelta(
+  bounds: (epsilon: number) => DeltaBounds,
+  { delta, highest }: { delta: number; highest: number },
+): DeltaBounds {
+  if (bounds(0).upper <= delta) return { lower: 0, upper: 0 };
+  const upper = bisect(0, highest, epsilon => bounds(epsilon).upper <= delta).outer;
+  if (bounds(0).lower <= delta) return { lower: 0, upper };
+  return { lower: bisect(0, upper, epsilon => bounds(epsilon).lower <= delta).inner, upper };
+}

@@ -1,0 +1,152 @@
+import type { Bound } from './accountant.ts';
+import { lossCurve, tabulate, type Direction } from './loss-curve.ts';
+import { composeOnGrid, type DiscreteProfile } from './pld-compose.ts';
+import type { Composition } from './pld-composition.ts';
+import {
+  cumulantAt,
+  repeatedLoss,
+  saddleForDelta,
+  saddleForEpsilon,
+  type RepeatedLoss,
+  type Saddle,
+} from './pld-cumulants.ts';
+import { deltaLower, deltaUpper, epsilonLower, epsilonUpper, smoothingOf } from './pld-profile.ts';
+import { chooseWindow } from './pld-window.ts';
+
+/** One direction's interval with the profile that it came from. */
+interface DirectedAnswer {
+  readonly direction: Direction;
+  readonly parts: readonly RepeatedLoss[];
+  readonly lower: number;
+  readonly upper: number;
+  readonly profile: DiscreteProfile;
+}
+
+/** Relative gap of the first look, which tells where ε lies and which direction matters. */
+const firstGap = 0.02;
+/** A transform up to this length is cheap enough for the finer of the two default gaps. */
+const cheapSize = 2 ** 18;
+const largestSize = 2 ** 22;
+const [fineGap, usualGap] = [1e-4, 8e-4];
+
+/** ε at δ of a composition: a coarse look at both directions, then a fine one at those that can still be the larger. */
+export function composedEpsilon(
+  composition: Composition,
+  { delta, relativeGap }: { readonly delta: number; readonly relativeGap?: number | undefined },
+): Bound {
+  const first = (['remove', 'add'] as const).map(direction => firstLook(composition, direction, delta));
+  const floor = Math.max(...first.map(({ lower }) => lower));
+  const open = first.filter(({ upper }) => upper > floor);
+  if (open.length === 0) return bound(first);
+  return bound(open.map(answer => refine(answer, delta, relativeGap)));
+}
+
+function bound(answers: readonly DirectedAnswer[]): Bound {
+  const top = answers.reduce((most, answer) => (answer.upper > most.upper ? answer : most));
+  return { lower: Math.max(...answers.map(({ lower }) => lower)), upper: top.upper, detail: detailOf(top) };
+}
+
+function detailOf({ direction, profile }: DirectedAnswer): string {
+  const { window, tilt } = profile;
+  return `loss grid ${window.spacing.toExponential(2)} x ${window.size}, tilt ${tilt.toPrecision(3)}, ${direction}`;
+}
+
+function firstLook(composition: Composition, direction: Direction, delta: number): DirectedAnswer {
+  const parts = partsOf(composition, direction, Math.log(delta));
+  let saddle = saddleForDelta(parts, Math.log(delta));
+  let answer = look(parts, { saddle, delta, gap: gapAt(parts, saddle, firstGap), direction });
+  for (let round = 0; round < 8 && answer.upper === Infinity; round += 1) {
+    saddle = saddleForEpsilon(parts, 2 * saddle.epsilon + cumulantSpread(parts, saddle.tilt));
+    answer = look(parts, { saddle, delta, gap: gapAt(parts, saddle, firstGap), direction });
+  }
+  return answer;
+}
+
+function cumulantSpread(parts: readonly RepeatedLoss[], tilt: number): number {
+  return Math.sqrt(cumulantAt(parts, tilt).curvature);
+}
+
+/** An absolute gap from a relative one; an ε near 0 is judged by the spread of the loss instead. */
+function gapAt(parts: readonly RepeatedLoss[], { tilt, epsilon }: Saddle, relative: number): number {
+  return relative * Math.max(epsilon, 0.05 * cumulantSpread(parts, tilt));
+}
+
+/** Loss curves of all steps in one direction, cut where the tails of all steps weigh 1e-10 of δ. */
+function partsOf(
+  { steps, gaussianRatio }: Composition,
+  direction: Direction,
+  logDelta: number,
+): RepeatedLoss[] {
+  const total = steps.reduce((sum, { count }) => sum + count, 1);
+  const gaussian = { shifts: Float64Array.of(gaussianRatio), weights: Float64Array.of(1), idle: 0 };
+  const all = gaussianRatio > 0 ? [...steps, { noise: gaussian, count: 1 }] : steps;
+  const logTail = logDelta - Math.log(total) - 23;
+  return all.map(({ noise, count }) => repeatedLoss(tabulate(lossCurve(noise, direction), logTail), count));
+}
+
+interface Look {
+  readonly saddle: Saddle;
+  readonly delta: number;
+  readonly gap: number;
+  readonly direction: Direction;
+}
+
+function look(parts: readonly RepeatedLoss[], { saddle, delta, gap, direction }: Look): DirectedAnswer {
+  const { tilt, epsilon } = saddle;
+  const profile = composeOnGrid(parts, { tilt, epsilon, gap, largestSize });
+  const upper = epsilonUpper(profile, delta);
+  return { direction, parts, upper, lower: epsilonLower(profile, delta, upper), profile };
+}
+
+/** Looks again around the known ε until the gap is as wanted; bounds of all looks hold, so the best of them are kept. */
+function refine(first: DirectedAnswer, delta: number, relativeGap: number | undefined): DirectedAnswer {
+  let best = first;
+  let sharper = 1;
+  for (let round = 0; round < 3; round += 1) {
+    const wanted = relativeGap ?? usualGap;
+    if (best.upper === 0 || best.upper - best.lower <= wanted * best.upper) {
+      if (round > 0 || relativeGap !== undefined || best.upper === 0) return best;
+    }
+    if (best.upper === Infinity || (round > 0 && best.profile.window.size === largestSize)) return best;
+    const saddle = saddleForEpsilon(best.parts, best.upper);
+    const gap = wantedGap(best.parts, saddle, relativeGap) / sharper;
+    const next = look(best.parts, { saddle, delta, gap, direction: best.direction });
+    const gained = (next.upper - next.lower) / gap;
+    sharper *= Math.max(1, gained * 1.2);
+    best = { ...next, lower: Math.max(best.lower, next.lower), upper: Math.min(best.upper, next.upper) };
+  }
+  return best;
+}
+
+/** The finer default gap where a cheap transform gives it, else the usual one. */
+function wantedGap(parts: readonly RepeatedLoss[], saddle: Saddle, relativeGap: number | undefined): number {
+  if (relativeGap !== undefined) return gapAt(parts, saddle, relativeGap);
+  const gap = gapAt(parts, saddle, fineGap);
+  const { size } = chooseWindow(parts, { ...saddle, gap, largestSize });
+  return size <= cheapSize ? gap : gapAt(parts, saddle, usualGap);
+}
+
+/** δ at ε of a composition; the gap wanted is relative to δ. */
+export function composedDelta(
+  composition: Composition,
+  { epsilon, relativeGap }: { readonly epsilon: number; readonly relativeGap?: number | undefined },
+): Bound {
+  const answers = (['remove', 'add'] as const).map(direction =>
+    deltaAnswer(composition, direction, { epsilon, relativeGap: relativeGap ?? 2e-3 }),
+  );
+  return bound(answers);
+}
+
+function deltaAnswer(
+  composition: Composition,
+  direction: Direction,
+  { epsilon, relativeGap }: { readonly epsilon: number; readonly relativeGap: number },
+): DirectedAnswer {
+  const guess = saddleForEpsilon(partsOf(composition, direction, -60), epsilon);
+  const parts = partsOf(composition, direction, Math.max(-690, Math.min(0, guess.logDelta) - 5));
+  const saddle = saddleForEpsilon(parts, epsilon);
+  const gap = relativeGap / (saddle.tilt + 1e-3);
+  const profile = composeOnGrid(parts, { ...saddle, epsilon, gap, largestSize });
+  const lower = deltaLower(profile, epsilon, smoothingOf(profile));
+  return { direction, parts, profile, lower, upper: deltaUpper(profile, epsilon) };
+}

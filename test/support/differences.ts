@@ -1,4 +1,4 @@
-import type { Engine, HostTensor } from '../../trainer/engines/engine.ts';
+import type { Engine, HostTensor, Program } from '../../trainer/engines/engine.ts';
 import { backward } from '../../trainer/graph/backward.ts';
 import { GraphBuilder, type Graph, type Shape, type Tensor } from '../../trainer/graph/graph.ts';
 import { multiply } from '../../trainer/graph/operations.ts';
@@ -109,21 +109,30 @@ function differencesBy(graph: Graph, feeds: Record<string, ArrayLike<number>>, n
   );
 }
 
-/** Compiles and runs a graph once on an engine; everything is read back and freed. */
-export async function runOnce(
-  engine: Engine,
-  graph: Graph,
-  feeds: Feeds,
+/** Runs a compiled graph; everything is read back. */
+export async function runProgram(
+  program: Program,
+  { engine, graph, feeds }: { engine: Engine; graph: Graph; feeds: Feeds },
 ): Promise<Record<string, HostTensor>> {
-  const program = await engine.compile(graph);
   const uploaded = graph.inputs.map(({ name, tensor }) => {
     return [name, engine.upload({ data: feeds[name]!, shape: tensor.shape })] as const;
   });
   const outputs = await program.run(Object.fromEntries(uploaded));
   const read: Record<string, HostTensor> = {};
   for (const [name, tensor] of Object.entries(outputs)) read[name] = await engine.read(tensor);
-  await program.dispose();
   return read;
+}
+
+/** Compiles and runs a graph once on an engine. */
+export async function runOnce(
+  engine: Engine,
+  graph: Graph,
+  feeds: Feeds,
+): Promise<Record<string, HostTensor>> {
+  const program = await engine.compile(graph);
+  const outputs = await runProgram(program, { engine, graph, feeds });
+  await program.dispose();
+  return outputs;
 }
 
 /** Largest difference, relative to the largest value of `expected`; Infinity where anything is not a number. */

@@ -1,4 +1,4 @@
-import type { Engine, HostTensor } from '../../trainer/engines/engine.ts';
+import type { Engine, Program } from '../../trainer/engines/engine.ts';
 import type { Graph } from '../../trainer/graph/graph.ts';
 import {
   initialiseParameters,
@@ -8,7 +8,7 @@ import {
   type ModelSpec,
 } from '../../trainer/model/gpt.ts';
 import { buildStepGraph, type BatchShape } from '../../trainer/model/step.ts';
-import { runOnce } from './differences.ts';
+import { runProgram } from './differences.ts';
 import { smallCounts, smallValues, uniformValues } from './random-values.ts';
 
 const config = { vocabularySize: 11, contextLength: 7, layers: 2, width: 8, heads: 2 };
@@ -126,31 +126,40 @@ function collect(spec: ModelSpec, outputs: Readonly<Record<string, ArrayLike<num
   };
 }
 
-/** Runs one step by whatever runs graphs. */
+/** Whatever runs graphs. */
+export type Runner = (
+  graph: Graph,
+  feeds: Record<string, Float32Array | Int32Array>,
+) => Promise<Record<string, ArrayLike<number>>>;
+
+const graphs = new Map<string, Graph>();
+
+function stepGraph(spec: ModelSpec, shape: BatchShape): Graph {
+  const key = JSON.stringify([spec, shape]);
+  const graph = graphs.get(key) ?? buildStepGraph(spec, shape);
+  graphs.set(key, graph);
+  return graph;
+}
+
+/** Runs one step. */
 export async function step(
   model: Model,
-  options: {
-    batch: TestBatch;
-    clipNorm: number;
-    run: (
-      graph: Graph,
-      feeds: Record<string, Float32Array | Int32Array>,
-    ) => Promise<Record<string, ArrayLike<number>>>;
-  },
+  options: { batch: TestBatch; clipNorm: number; run: Runner },
 ): Promise<StepResult> {
-  const graph = buildStepGraph(model.spec, options.batch.shape);
+  const graph = stepGraph(model.spec, options.batch.shape);
   return collect(model.spec, await options.run(graph, feedsOf(model, options)));
 }
 
-/** Runs graphs on an engine. */
-export function onEngine(
-  engine: Engine,
-): (
-  graph: Graph,
-  feeds: Record<string, Float32Array | Int32Array>,
-) => Promise<Record<string, ArrayLike<number>>> {
+const programs = new WeakMap<Engine, WeakMap<Graph, Promise<Program>>>();
+
+/** Runs graphs on an engine; compiled ones are kept. */
+export function onEngine(engine: Engine): Runner {
+  const known = programs.get(engine) ?? new WeakMap<Graph, Promise<Program>>();
+  programs.set(engine, known);
   return async (graph, feeds) => {
-    const outputs: Record<string, HostTensor> = await runOnce(engine, graph, feeds);
+    const program = known.get(graph) ?? engine.compile(graph);
+    known.set(graph, program);
+    const outputs = await runProgram(await program, { engine, graph, feeds });
     return Object.fromEntries(Object.entries(outputs).map(([name, { data }]) => [name, data]));
   };
 }

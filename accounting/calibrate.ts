@@ -38,7 +38,7 @@ const limits = [Math.log(0.02), Math.log(1e6)] as const;
  *   epsilon: 1, delta: 1e-6, samplingProbability: 0.01, steps: 1000, neighbours: 'add-or-remove',
  * });
  * epsilon.upper <= 1; // true
- * noiseMultiplier; // ~1.46
+ * noiseMultiplier; // ~1.564
  * ```
  */
 export function calibrateNoise(options: CalibrationOptions): Calibration {

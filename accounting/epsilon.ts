@@ -1,6 +1,7 @@
 import type { Accountant, Bound, Interval } from './accountant.ts';
 import { checkChoice, checkDelta, DpError } from './check.ts';
 import type { DpEvent, Neighbours } from './event.ts';
+import { pldAccountant } from './pld.ts';
 import { rdpAccountant } from './rdp.ts';
 
 /** Which accountants are asked: one of them, or all that support the event. */
@@ -24,7 +25,7 @@ export interface EpsilonAnswer {
 }
 
 /** Every accountant there is, in the order in which answers list them. */
-export const accountants: readonly Accountant[] = [rdpAccountant];
+export const accountants: readonly Accountant[] = [rdpAccountant, pldAccountant];
 const relations = ['add-or-remove', 'replace', 'zero-out'] as const;
 
 /**
@@ -48,7 +49,9 @@ export function epsilonOf(event: DpEvent, options: EpsilonOptions): EpsilonAnswe
 
 /** The bounds of all accountants that were chosen and support the event. */
 function askAccountants(event: DpEvent, options: EpsilonOptions): BoundsByAccountant {
-  const { delta, neighbours } = checkQuestion(options);
+  const { delta, neighbours: relation } = checkQuestion(options);
+  // A unit whose contribution becomes zero has the same dominating pairs as one that is not there.
+  const neighbours = relation === 'zero-out' ? 'add-or-remove' : relation;
   const chosen = accountants.filter(
     ({ name }) => (options.accountant ?? 'all') === 'all' || name === options.accountant,
   );

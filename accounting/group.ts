@@ -113,7 +113,7 @@ export function mixtureBound(options: GroupOptions): ConvertedBound {
  * const { upper } = lemmaBound({
  *   noiseMultiplier: 8, samplingProbability: 0.5, steps: 100, groupSize: 1, delta: 1e-6, neighbours: 'add-or-remove',
  * });
- * upper; // ~3.18
+ * upper; // ~2.930
  * ```
  */
 export function lemmaBound(options: GroupOptions): Bound {

@@ -26,6 +26,7 @@ export type { Accountant, Bound, Interval } from './accountant.ts';
 export { epsilonOf } from './epsilon.ts';
 export type { AccountantChoice, BoundsByAccountant, EpsilonAnswer, EpsilonOptions } from './epsilon.ts';
 export { rdpAccountant } from './rdp.ts';
+export { pldAccountant } from './pld.ts';
 export { groupEpsilon } from './group.ts';
 export type { BoundsByConversion, Conversion, GroupAnswer, GroupOptions } from './group.ts';
 export { calibrateNoise } from './calibrate.ts';

@@ -15,7 +15,7 @@ import { eventOf, neighboursOf, referenceVectors } from './vectors.ts';
 const neighbours = 'add-or-remove';
 // What a bound may move the wrong way because its error is not the same at neighbouring settings.
 const slack = { rdp: 1e-6, pld: 2e-3 } as const;
-const runs = { rdp: 60, pld: 6 } as const;
+const runs = { rdp: 40, pld: 4 } as const;
 
 const setting = fc.record({
   noiseMultiplier: fc.double({ min: 0.6, max: 20, noNaN: true }),

@@ -180,6 +180,22 @@ export function rowsOfUser(groups: UserGroups, user: number): Int32Array {
   return groups.rows.subarray(groups.starts[user], groups.starts[user + 1]);
 }
 
+/** Up to this many records of a user are compared pair by pair, which costs less than a set. */
+const fewRecords = 12;
+
+function occursBefore(rows: Int32Array, ids: readonly string[], place: number): boolean {
+  const id = ids[rows[place]!];
+  for (let i = 0; i < place; i++) if (ids[rows[i]!] === id) return true;
+  return false;
+}
+
+/** Finds the rows of one user whose id an earlier one has. */
+function repeatedRows(rows: Int32Array, ids: readonly string[]): Int32Array {
+  if (rows.length <= fewRecords) return rows.filter((_, place) => occursBefore(rows, ids, place));
+  const seen = new Set<string>();
+  return rows.filter(row => seen.size === seen.add(ids[row]!).size);
+}
+
 /** Marks repeated (user, id) pairs with -1 in `userOf`, or refuses the first. */
 function dropDuplicates(
   context: Context,
@@ -191,16 +207,11 @@ function dropDuplicates(
   for (let user = 0; user < columns.users.length; user++) {
     const rows = rowsOfUser(groups, user);
     if (rows.length === 1) continue;
-    const seen = new Set<string>();
-    for (const row of rows) {
-      const id = columns.ids[row]!;
-      if (!seen.has(id)) {
-        seen.add(id);
-        continue;
-      }
+    const repeated = repeatedRows(rows, columns.ids);
+    duplicates += repeated.length;
+    for (const row of repeated) {
       if (policy === 'error') throw duplicateRecord(context, row);
       columns.userOf[row] = -1;
-      duplicates += 1;
     }
   }
   return duplicates;

@@ -62,6 +62,17 @@ class OffsetCells implements TextCells {
     return this.#bytes.toString('utf8', this.#offsets[row], this.#offsets[row + 1]);
   }
 
+  /** All cells; a batch of plain ASCII is decoded at once. */
+  appendTo(out: (string | null)[]): void {
+    const start = this.#offsets[0]!;
+    const run = this.#bytes.subarray(start, this.#offsets[this.length]);
+    const all = isAscii(run) ? run.toString('latin1') : undefined;
+    for (let row = 0; row < this.length; row++) {
+      const text = all?.substring(this.#offsets[row]! - start, this.#offsets[row + 1]! - start);
+      out.push(this.isNull(row) ? null : (text ?? this.text(row)));
+    }
+  }
+
   bytes(row: number): Uint8Array {
     return this.#bytes.subarray(this.#offsets[row], this.#offsets[row + 1]);
   }
@@ -247,6 +258,10 @@ function dictionaryTexts(dictionary: Vector, known: Map<Vector, (string | null)[
 }
 
 function appendTexts(cells: TextCells, out: (string | null)[]): void {
+  if (cells instanceof OffsetCells) {
+    cells.appendTo(out);
+    return;
+  }
   for (let row = 0; row < cells.length; row++) out.push(cells.isNull(row) ? null : cells.text(row));
 }
 

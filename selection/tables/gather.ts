@@ -117,29 +117,39 @@ function gatherBits(batches: readonly Data[], at: Places): Uint8Array {
   return out;
 }
 
-/** Where a variable-length cell starts and ends. */
-type Span = (i: number) => readonly [start: number, end: number];
+/** Where variable-length cells start and end in their batches; both 0 where null. */
+interface Spans {
+  readonly starts: Float64Array;
+  readonly ends: Float64Array;
+}
 
-function spans(batches: readonly Data[], at: Places): Span {
-  return i => {
-    if (isNullPlace(batches, at, i)) return [0, 0];
-    const offsets: ArrayLike<number | bigint> = batches[at.batch[i]!]!.valueOffsets;
-    const row = at.row[i]!;
-    return [Number(offsets[row]!), Number(offsets[row + 1]!)];
+function spansOf(batches: readonly Data[], at: Places): Spans {
+  const starts = new Float64Array(at.row.length);
+  const ends = new Float64Array(at.row.length);
+  const offsets: (Int32Array | BigInt64Array)[] = batches.map(batch => batch.valueOffsets);
+  for (let i = 0; i < at.row.length; i++) {
+    if (isNullPlace(batches, at, i)) continue;
+    const own = offsets[at.batch[i]!]!;
+    starts[i] = Number(own[at.row[i]!]!);
+    ends[i] = Number(own[at.row[i]! + 1]!);
+  }
+  return { starts, ends };
+}
+
+function fixedSpans(at: Places, size: number): Spans {
+  return {
+    starts: Float64Array.from(at.row, row => row * size),
+    ends: Float64Array.from(at.row, row => (row + 1) * size),
   };
 }
 
 /** New offsets for the cells, and their total; `large` as the type has them. */
-function offsetsOf(
-  count: number,
-  span: Span,
-  large: boolean,
-): { offsets: Int32Array | BigInt64Array; total: number } {
+function offsetsOf(spans: Spans, large: boolean): { offsets: Int32Array | BigInt64Array; total: number } {
+  const count = spans.starts.length;
   const offsets = large ? new BigInt64Array(count + 1) : new Int32Array(count + 1);
   let total = 0;
   for (let i = 0; i < count; i++) {
-    const [start, end] = span(i);
-    total += end - start;
+    total += spans.ends[i]! - spans.starts[i]!;
     if (total > mostBytes) throw tooLarge(total);
     offsets[i + 1] = large ? BigInt(total) : total;
   }
@@ -153,15 +163,21 @@ function tooLarge(bytes: number): DpError {
   );
 }
 
+/** Cells up to this long are copied byte by byte, which costs less than a view. */
+const shortCell = 24;
+
 function gatherBytes(batches: readonly Data[], at: Places, large: boolean): Parts {
-  const span = spans(batches, at);
-  const { offsets, total } = offsetsOf(at.row.length, span, large);
+  const spans = spansOf(batches, at);
+  const { offsets, total } = offsetsOf(spans, large);
   const values = new Uint8Array(total);
-  let out = 0;
-  for (let i = 0; i < at.row.length; i++) {
-    const [start, end] = span(i);
+  const sources: Uint8Array[] = batches.map(batch => batch.values ?? new Uint8Array(0));
+  for (let i = 0, out = 0; i < at.row.length; i++) {
+    const start = spans.starts[i]!;
+    const end = spans.ends[i]!;
     if (start === end) continue;
-    values.set(batches[at.batch[i]!]!.values.subarray(start, end), out);
+    const source = sources[at.batch[i]!]!;
+    if (end - start > shortCell) values.set(source.subarray(start, end), out);
+    else for (let from = start, to = out; from < end; from++, to++) values[to] = source[from]!;
     out += end - start;
   }
   return { offsets, values };
@@ -191,19 +207,17 @@ function gatherViews(batches: readonly Data[], at: Places): Parts {
 }
 
 /** Places of the elements of list cells within the child column. */
-function childPlaces(at: Places, span: Span, total: number): Places {
+function childPlaces(at: Places, spans: Spans, total: number): Places {
   const batch = new Int32Array(total);
   const row = new Int32Array(total);
   for (let i = 0, out = 0; i < at.row.length; i++) {
-    const [start, end] = span(i);
-    batch.fill(at.batch[i]!, out, out + end - start);
-    for (let element = start; element < end; element++) row[out++] = element;
+    const end = spans.ends[i]!;
+    for (let element = spans.starts[i]!; element < end; element++, out++) {
+      batch[out] = at.batch[i]!;
+      row[out] = element;
+    }
   }
   return { batch, row };
-}
-
-function fixedSpans(at: Places, size: number): Span {
-  return i => [at.row[i]! * size, (at.row[i]! + 1) * size];
 }
 
 function gatherChild(batches: readonly Data[], at: Places, index: number): Data {
@@ -221,9 +235,9 @@ function fieldOf(field: Field, data: Data): Field {
 function gatherList(batches: readonly Data[], at: Places): { type: DataType; parts: Parts } {
   const { type } = batches[0]!;
   const size = DataType.isFixedSizeList(type) ? type.listSize : undefined;
-  const span = size === undefined ? spans(batches, at) : fixedSpans(at, size);
-  const { offsets, total } = offsetsOf(at.row.length, span, DataType.isLargeList(type));
-  const child = gatherChild(batches, childPlaces(at, span, total), 0);
+  const spans = size === undefined ? spansOf(batches, at) : fixedSpans(at, size);
+  const { offsets, total } = offsetsOf(spans, DataType.isLargeList(type));
+  const child = gatherChild(batches, childPlaces(at, spans, total), 0);
   const field = fieldOf(type.children[0]!, child);
   if (size !== undefined) return { type: new FixedSizeList(size, field), parts: { children: [child] } };
   return { type: listType(type, field), parts: { offsets, children: [child] } };

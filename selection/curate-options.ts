@@ -49,18 +49,24 @@ export function argument(reason: string, advice: string): DpError {
   return new DpError('INVALID_ARGUMENT', `Cannot select: ${reason}. ${advice}.`);
 }
 
+/** True where the outcome depends on the tokenizer. */
+export function usesTokenizer({ rule, lengthUnit }: CurateOptions): boolean {
+  return needsTokens(rule) || (usesLengths(rule.strategy) && lengthUnit === 'tokens');
+}
+
 /** Checks that rule and options fit together, before anything is read. */
 export function checkOptions(options: CurateOptions): void {
   const { rule, columns, tokenizer, scorer, lengthUnit = 'bytes' } = options;
   checkCapRule(rule, 'select');
   checkChoice(lengthUnit, { verb: 'select', name: 'lengthUnit', choices: lengthUnits });
   if (rule.strategy === 'random-chunk') checkCount(rule.chunkTokens, { verb: 'select', name: 'chunkTokens' });
-  const countsTokens = needsTokens(rule) || (usesLengths(rule.strategy) && lengthUnit === 'tokens');
-  if (countsTokens && tokenizer === undefined)
+  const countsTokens = usesTokenizer(options);
+  if (countsTokens && tokenizer === undefined) {
     throw argument(
       'the rule counts tokens but the tokenizer is undefined',
       'Give the one that training uses',
     );
+  }
   const readsText =
     countsTokens || usesLengths(rule.strategy) || (scorer !== undefined && usesScores(rule.strategy));
   if (readsText && columns.text === undefined)

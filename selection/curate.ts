@@ -11,6 +11,7 @@ import {
   type CurateRule,
   needsTokens,
   stage,
+  usesTokenizer,
 } from './curate-options.ts';
 import { type KeptRow, keptRows, outputTable } from './curate-rows.ts';
 import { fileDigest } from './digest.ts';
@@ -132,12 +133,19 @@ function ruleOf(options: CurateOptions): Manifest['rule'] {
   return { strategy, seed, recordsPerUser, tokensPerUser, tokenPolicy, chunkTokens, lengthUnit };
 }
 
+function tokenizerRecord(options: CurateOptions): Manifest['tokenizer'] {
+  const { tokenizer } = options;
+  return tokenizer === undefined || !usesTokenizer(options)
+    ? null
+    : { name: tokenizer.name, hash: tokenizer.hash };
+}
+
 function manifestOf(
   options: CurateOptions,
   run: { records: Records; written: Written; input: FileRecord; scorer: Manifest['scorer'] },
 ): Manifest {
   const { records, written, input, scorer } = run;
-  const { nullUsers = 'error', duplicates = 'error', tokenizer, columns } = options;
+  const { nullUsers = 'error', duplicates = 'error', columns } = options;
   const version = toolVersion();
   return {
     format: 'privacy-unit/selection',
@@ -163,7 +171,7 @@ function manifestOf(
       maximumTokensPerUser: written.maximumTokensPerUser,
       keptIds: written.facts.keptIds,
     },
-    tokenizer: tokenizer === undefined ? null : { name: tokenizer.name, hash: tokenizer.hash },
+    tokenizer: tokenizerRecord(options),
     scorer,
   };
 }

@@ -2,10 +2,11 @@ import type { Records } from './records.ts';
 
 /** Records whose text also occurs under another user; raw counts, not private. */
 export interface CrossUserDuplicates {
-  /** Records looked at: those of at least the minimum length. */
+  /** Records that repeat a text of another user. */
   readonly records: number;
-  readonly duplicates: number;
-  /** duplicates ÷ records, 0 where there are none. */
+  /** Records looked at: those of at least the minimum length. */
+  readonly compared: number;
+  /** records ÷ compared, 0 where nothing was compared. */
   readonly share: number;
 }
 
@@ -45,7 +46,7 @@ interface Occurrence {
  * import { readRecords, textTable } from 'privacy-unit/selection';
  * const table = textTable({ user: ['ada', 'bo'], id: ['1', '1'], text: ['né', 'né'] });
  * const records = readRecords(table, { user: 'user', id: 'id', text: 'text', file: 'mail.csv' });
- * crossUserDuplicates(records); // { records: 2, duplicates: 2, share: 1 }
+ * crossUserDuplicates(records); // { records: 2, compared: 2, share: 1 }
  * ```
  */
 export function crossUserDuplicates(
@@ -54,18 +55,18 @@ export function crossUserDuplicates(
 ): CrossUserDuplicates {
   const { compare = 'identical', minimumLength = 0 } = options;
   const seen = new Map<string, Occurrence>();
-  let looked = 0;
+  let compared = 0;
   for (let row = 0; row < records.rowCount; row++) {
     const user = records.userOf[row]!;
     if (user < 0) continue;
     const text = compare === 'identical' ? records.textAt(row) : normalisedText(records.textAt(row));
     if (text.length < minimumLength) continue;
-    looked += 1;
+    compared += 1;
     note(seen, text, user);
   }
-  let duplicates = 0;
-  for (const { isShared, count } of seen.values()) if (isShared) duplicates += count;
-  return { records: looked, duplicates, share: looked === 0 ? 0 : duplicates / looked };
+  let repeats = 0;
+  for (const { isShared, count } of seen.values()) if (isShared) repeats += count;
+  return { records: repeats, compared, share: compared === 0 ? 0 : repeats / compared };
 }
 
 function note(seen: Map<string, Occurrence>, text: string, user: number): void {

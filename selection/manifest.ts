@@ -73,6 +73,7 @@ export interface Manifest {
     /** See `keptIdsDigest`. */
     readonly keptIds: string;
   };
+  /** Null where the outcome does not depend on one. */
   readonly tokenizer: { readonly name: string; readonly hash: string } | null;
   readonly scorer: ScorerRecord | null;
 }

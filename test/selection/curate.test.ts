@@ -103,7 +103,7 @@ describe('curate()', () => {
     const { statistics, crossUserDuplicates } = await curate(await optionsFor(random));
     expect(statistics.before.records).toBe(30);
     expect(statistics.after).toMatchObject({ records: 9, maximum: 3, gini: 0 });
-    expect(crossUserDuplicates).toMatchObject({ records: 9, duplicates: 0 });
+    expect(crossUserDuplicates).toMatchObject({ records: 0, compared: 9 });
   });
 
   it('numbers rows where there is no id column, in a new column', async () => {
@@ -117,6 +117,18 @@ describe('curate()', () => {
       curate(await optionsFor(random, { table: taken, columns: { user: 'user', id: null } })),
     );
     expect(failure.code).toBe('INVALID_ARGUMENT');
+  });
+
+  it('names the tokenizer in the manifest only where the outcome depends on it', async () => {
+    const named = async (rule: CurateRule, more: Partial<CurateOptions> = {}): Promise<unknown> => {
+      const { manifest } = await curate(await optionsFor(rule, { tokenizer: byteTokenizer, ...more }));
+      return (await readManifest(manifest)).tokenizer;
+    };
+    const tokenizer = { name: 'bytes', hash: 'none' };
+    expect(await named(random)).toBeNull();
+    expect(await named({ ...random, tokensPerUser: 40 })).toEqual(tokenizer);
+    expect(await named({ ...random, strategy: 'longest' })).toBeNull();
+    expect(await named({ ...random, strategy: 'longest' }, { lengthUnit: 'tokens' })).toEqual(tokenizer);
   });
 
   it('keeps a token cap, cutting only between characters', async () => {

@@ -16,17 +16,17 @@ const records = recordsOf(rows.map(([user, text], i) => ({ user, text, id: `${i}
 
 describe('crossUserDuplicates()', () => {
   it('counts records whose text another user has too, not repeats of one user', () => {
-    expect(crossUserDuplicates(records)).toEqual({ records: 7, duplicates: 3, share: 3 / 7 });
+    expect(crossUserDuplicates(records)).toEqual({ records: 3, compared: 7, share: 3 / 7 });
     const own = { ...records, userOf: Int32Array.of(0, 0, 1, 1, -1, 2, 3) };
-    expect(crossUserDuplicates(own)).toEqual({ records: 6, duplicates: 0, share: 0 });
+    expect(crossUserDuplicates(own)).toEqual({ records: 0, compared: 6, share: 0 });
   });
 
   it('compares words where asked to, from a minimum length on', () => {
-    expect(crossUserDuplicates(records, { compare: 'normalised' }).duplicates).toBe(6);
-    expect(crossUserDuplicates(records, { compare: 'normalised', minimumLength: 1 }).duplicates).toBe(4);
+    expect(crossUserDuplicates(records, { compare: 'normalised' }).records).toBe(6);
+    expect(crossUserDuplicates(records, { compare: 'normalised', minimumLength: 1 }).records).toBe(4);
     expect(crossUserDuplicates(records, { minimumLength: 100 })).toEqual({
       records: 0,
-      duplicates: 0,
+      compared: 0,
       share: 0,
     });
   });

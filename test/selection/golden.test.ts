@@ -71,7 +71,7 @@ corpora('on the reference corpora', () => {
     async ({ file, normalised, identical }) => {
       const records = await corpus(file);
       const count = (compare: 'normalised' | 'identical', minimumLength: number): number =>
-        crossUserDuplicates(records, { compare, minimumLength }).duplicates;
+        crossUserDuplicates(records, { compare, minimumLength }).records;
       expect([count('normalised', 0), count('normalised', 40)]).toEqual(normalised);
       expect([count('identical', 0), count('identical', 40)]).toEqual(identical);
     },

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { checkChoice, checkCount, DpError } from '../accounting/check.ts';
 import { type LengthUnit, lengthUnits, type SelectionTokenizer } from './lengths.ts';
 import type { DuplicatePolicy, NullUserPolicy, RecordColumns } from './records.ts';
@@ -72,6 +73,9 @@ export function checkOptions(options: CurateOptions): void {
   if (readsText && columns.text === undefined)
     throw argument('the rule looks at the text but the text column is undefined', 'Name it');
   checkWritable(options.out);
+  if (resolve(options.out) === resolve(options.table)) {
+    throw argument(`the output ${options.out} is the input`, 'Choose another name');
+  }
 }
 
 /** Announces a stage, or stops where the caller has interrupted. */

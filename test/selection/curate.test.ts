@@ -263,6 +263,12 @@ describe('curate()', () => {
     expect((await failureOf(() => curate({ ...options, out: other }))).code).toBe('OUTPUT_EXISTS');
   });
 
+  it('refuses to replace its own input, even by force', async () => {
+    const options = await optionsFor(random, { force: true });
+    const failure = await failureOf(() => curate({ ...options, out: options.table }));
+    expect(failure.code).toBe('INVALID_ARGUMENT');
+  });
+
   it('says when no record fits into the token cap', async () => {
     const rule: CurateRule = { ...random, tokensPerUser: 1 };
     expect(

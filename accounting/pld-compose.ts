@@ -1,5 +1,5 @@
 import { fftError, inverseRealFft, realFft, type HalfSpectrum } from './fft.ts';
-import { cumulantAt, stepCumulant, type RepeatedLoss } from './pld-cumulants.ts';
+import { stepCumulant, type RepeatedLoss } from './pld-cumulants.ts';
 import { gridLoss, type GridLoss } from './pld-grid.ts';
 import { chooseWindow, type LossWindow, type WindowRequest } from './pld-window.ts';
 
@@ -31,24 +31,39 @@ export function composeOnGrid(parts: readonly RepeatedLoss[], request: WindowReq
   const window = chooseWindow(parts, request);
   const { tilt } = request;
   const grids = parts.map(part => gridLoss(part, { window, tilt, logScale: stepCumulant(part, tilt).value }));
+  const overSteps = (figure: (grid: GridLoss) => number): number =>
+    parts.reduce((total, { count }, index) => total + count * figure(grids[index]!), 0);
   const { spectrum, error } = multiplySpectra(parts, grids, window);
-  const masses = inverseRealFft(spectrum);
-  const steps = sum(parts.map(({ count }) => count));
-  const highest = highestWeight(tilt);
-  const placement = Math.expm1(sum(parts.map(({ count }, index) => count * grids[index]!.placementError)));
-  const spread = Math.min(highest * window.size, weightIntegral(tilt) / window.spacing + highest);
+  const outsideWindow = Math.exp(window.logOutside);
   return {
     window,
     tilt,
-    steps,
-    values: profileOf(masses, window, tilt),
-    logScale: sum(parts.map(({ count }, index) => count * grids[index]!.logMass)),
-    relativeError:
-      Math.expm1(sum(parts.map(({ count }, index) => count * grids[index]!.relativeError))) +
-      8 * window.size * unit,
-    absoluteError: error * spread + highest * (placement + Math.exp(window.logOutside)),
-    outside: sum(parts.map(({ count, table }) => count * table.outside)),
+    steps: overSteps(() => 1),
+    values: profileOf(inverseRealFft(spectrum), window, tilt),
+    logScale: overSteps(({ logMass }) => logMass),
+    relativeError: Math.expm1(overSteps(({ relativeError }) => relativeError)) + 8 * window.size * unit,
+    absoluteError:
+      weightedError(error, window, tilt) +
+      highestWeight(tilt) * (Math.expm1(overSteps(({ placementError }) => placementError)) + outsideWindow),
+    outside: parts.reduce((total, { count, table }) => total + count * table.outside, 0),
   };
+}
+
+/** Bounds on the errors of the masses that come out of the transforms: each of them, and the root of the sum of squares. */
+interface MassError {
+  readonly each: number;
+  readonly root: number;
+}
+
+/**
+ * What errors of the masses can make of a value: the masses are weighted with w(x) = exp(-tilt·x) (1 - exp(-x)), x >= 0.
+ * Either every error counts with the sum of the weights, or all with the root of the sum of their squares.
+ */
+function weightedError({ each, root }: MassError, { spacing, size }: LossWindow, tilt: number): number {
+  const highest = highestWeight(tilt);
+  const sum = Math.min(highest * size, 1 / (tilt * (1 + tilt) * spacing) + highest);
+  const squares = Math.min(highest * highest * size, 1 / (4 * tilt * (1 + tilt) * (1 + 2 * tilt) * spacing) + highest ** 2);
+  return Math.min(each * sum, root * Math.sqrt(2 * squares));
 }
 
 /** Most of exp(-tilt·x) (1 - exp(-x)) over x >= 0. */
@@ -56,65 +71,81 @@ function highestWeight(tilt: number): number {
   return Math.exp(-tilt * Math.log1p(1 / tilt)) / (1 + tilt);
 }
 
-function weightIntegral(tilt: number): number {
-  return 1 / (tilt * (1 + tilt));
+interface PolarSpectrum {
+  readonly logs: Float64Array;
+  readonly angles: Float64Array;
+  /** count × error ÷ modulus, summed over the parts: the relative error that the forward transforms leave in the power. */
+  readonly slack: Float64Array;
+  /** Relative error of evaluating the power. */
+  readonly rounding: Float64Array;
 }
 
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
-}
+/** Below this logarithm of its modulus an entry counts as 0. */
+const negligible = -90;
 
-/** The spectrum of the composition, and a bound on the error of every mass that its inverse transform gives. */
+/** The spectrum of the composition, and what its inverse transform may be wrong by. */
 function multiplySpectra(
   parts: readonly RepeatedLoss[],
   grids: readonly GridLoss[],
   { size }: LossWindow,
-): { spectrum: HalfSpectrum; error: number } {
-  const logs = new Float64Array(size / 2 + 1);
-  const angles = new Float64Array(size / 2 + 1);
-  const relative = new Float64Array(size / 2 + 1);
+): { spectrum: HalfSpectrum; error: MassError } {
+  const made = (): Float64Array => new Float64Array(size / 2 + 1);
+  const product = { logs: made(), angles: made(), slack: made(), rounding: made() };
+  let forward = 0;
   grids.forEach(({ masses }, index) => {
-    addPower(realFft(masses), parts[index]!.count, { logs, angles, relative });
+    const { count } = parts[index]!;
+    forward += count * fftError(size) * Math.sqrt(masses.reduce((sum, mass) => sum + mass * mass, 0));
+    addPower(realFft(masses), count, product);
   });
-  let error = 0;
-  for (let k = 0; k < logs.length; k += 1) {
-    const modulus = logs[k]! < negligible ? 0 : Math.exp(logs[k]!);
-    const angle = angles[k]!;
-    error += modulus * (relative[k]! + fftError(size));
-    logs[k] = modulus * Math.cos(angle);
-    angles[k] = modulus * Math.sin(angle);
-  }
-  const dropped = Math.exp(negligible);
-  return { spectrum: { real: logs, imaginary: angles }, error: (2 * error) / size + dropped };
-}
-
-const negligible = -90;
-
-interface PolarSpectrum {
-  readonly logs: Float64Array;
-  readonly angles: Float64Array;
-  readonly relative: Float64Array;
+  const { each, root } = toCartesian(product, size);
+  const growth = Math.exp(2 * parts.reduce((sum, { count }) => sum + count, 0) * fftError(size));
+  return {
+    spectrum: { real: product.logs, imaginary: product.angles },
+    error: { each, root: root + forward * growth },
+  };
 }
 
 /**
  * Multiplies in the `count`-th power of a spectrum, in polar form, so that nothing is lost however large the count.
- *
- * Moduli are taken too large by the error of the transform, which bounds what the error becomes in the power.
  */
-function addPower({ real, imaginary }: HalfSpectrum, count: number, { logs, angles, relative }: PolarSpectrum): void {
-  const size = 2 * (real.length - 1);
-  const rounding = fftError(size);
+function addPower({ real, imaginary }: HalfSpectrum, count: number, product: PolarSpectrum): void {
+  const { logs, angles, slack, rounding } = product;
+  const error = fftError(2 * (real.length - 1));
   for (let k = 0; k < real.length; k += 1) {
-    if (logs[k]! < negligible) continue;
-    const modulus = Math.hypot(real[k]!, imaginary[k]!) + rounding;
+    const modulus = Math.sqrt(real[k]! * real[k]! + imaginary[k]! * imaginary[k]!) + 1e-300;
     const log = count * Math.log(modulus);
     logs[k] = logs[k]! + log;
-    if (logs[k]! < negligible) continue;
+    slack[k] = slack[k]! + (count * error) / modulus;
+    if (logs[k]! + slack[k]! < negligible) continue;
     const angle = count * Math.atan2(imaginary[k]!, real[k]!);
     angles[k] = angles[k]! + angle;
-    relative[k] = relative[k]! + 4 * count * (rounding / modulus) + (Math.abs(angle) + Math.abs(log)) * 4 * unit;
+    rounding[k] = rounding[k]! + (Math.abs(angle) + Math.abs(log) + count) * 4 * unit;
   }
 }
+
+/**
+ * From polar form, in place: real parts where the logarithms were, imaginary parts where the angles were.
+ *
+ * An entry whose modulus m is off by e has a `count`-th power off by at most m^count · 4s·exp(s), s = count·e/m: modulus and angle
+ * together. Entries so small that this says nothing are covered by `root` alone.
+ */
+function toCartesian({ logs, angles, slack, rounding }: PolarSpectrum, size: number): MassError {
+  const inverse = fftError(size);
+  let sum = 0;
+  let squares = 0;
+  for (let k = 0; k < logs.length; k += 1) {
+    const modulus = logs[k]! < negligible ? 0 : Math.exp(logs[k]!);
+    const bound = Math.exp(logs[k]! + slack[k]!);
+    sum += bound * (4 * slack[k]! + rounding[k]! + inverse) + dropped;
+    squares += (modulus * (rounding[k]! + inverse) + dropped) ** 2;
+    const angle = angles[k]!;
+    logs[k] = modulus * Math.cos(angle);
+    angles[k] = modulus * Math.sin(angle);
+  }
+  return { each: (2 * sum) / size, root: Math.sqrt((2 * squares) / size) };
+}
+
+const dropped = Math.exp(negligible);
 
 /** From masses to the profile at the grid points, from the highest loss down: sums of positive terms only. */
 function profileOf(masses: Float64Array, { size, firstIndex, spacing }: LossWindow, tilt: number): Float64Array {
@@ -131,9 +162,4 @@ function profileOf(masses: Float64Array, { size, firstIndex, spacing }: LossWind
     values[at] = value;
   }
   return values;
-}
-
-/** The saddle's own measure of the width of the tilted law, for choosing gaps. */
-export function tiltedSpread(parts: readonly RepeatedLoss[], tilt: number): number {
-  return Math.sqrt(cumulantAt(parts, tilt).curvature);
 }

@@ -20,15 +20,17 @@ export interface DeltaBounds {
   readonly upper: number;
 }
 
-/** Half-width of the chords in deviations; the best value for a profile that is a parabola at this scale is 1.63. */
-const chordWidth = 1.63;
-/** Knots to each side, in deviations: chords to `chordWidth`, then narrow steps, then growing ones. */
-const knots = makeKnots();
 const rule = gaussLegendre(10);
 
-function makeKnots(): Float64Array {
-  const side = [chordWidth];
-  for (let step = 0.08; side.at(-1)! < 38; step *= 1.1) side.push(Math.min(38, side.at(-1)! + step));
+/**
+ * Knots to each side, in deviations: one chord, then narrow steps, then growing ones.
+ *
+ * The best half-width of the chords for a profile that is a parabola at this scale is 1.63 deviations; chords longer than a nat
+ * would suffer from being straight in exp(ε).
+ */
+function makeKnots(deviation: number): Float64Array {
+  const side = [Math.min(1.63, 1 / deviation)];
+  for (let step = 0.05 * side[0]!; side.at(-1)! < 38; step *= 1.1) side.push(Math.min(38, side.at(-1)! + step));
   return Float64Array.from([...side.map(knot => -knot).reverse(), 0, ...side]);
 }
 
@@ -64,9 +66,11 @@ export interface Smoothing {
   readonly weights: Float64Array;
 }
 
-/** What the discretisation may have added, as weights on the knots. */
-export function smoothingOf({ steps, window }: DiscreteProfile): Smoothing {
+/** What the discretisation may have added, as weights on the knots; undefined where it is too much to say anything. */
+export function smoothingOf({ steps, window }: DiscreteProfile): Smoothing | undefined {
   const deviation = Math.sqrt((steps * Math.PI) / 8) * window.spacing;
+  if (!(deviation < 10)) return undefined;
+  const knots = makeKnots(deviation);
   const offsets = knots.map(knot => knot * deviation);
   const weights = new Float64Array(knots.length);
   for (let k = 0; k + 1 < knots.length; k += 1) {
@@ -84,17 +88,22 @@ export function smoothingOf({ steps, window }: DiscreteProfile): Smoothing {
 }
 
 /** Lower bound on δ at ε; 0 where nothing can be said. */
-export function deltaLower(profile: DiscreteProfile, epsilon: number, { offsets, weights }: Smoothing): number {
-  const { tilt, logScale, outside, relativeError, absoluteError } = profile;
+export function deltaLower(profile: DiscreteProfile, epsilon: number, smoothing: Smoothing | undefined): number {
+  const { firstIndex, spacing } = profile.window;
+  if (smoothing === undefined || epsilon < firstIndex * spacing) return 0;
+  const { offsets, weights } = smoothing;
+  const { tilt, logScale, relativeError, absoluteError } = profile;
   const logUnit = logScale - tilt * epsilon;
   const one = Math.exp(-logUnit);
+  const outside = profile.outside === 0 ? 0 : Math.exp(Math.log(profile.outside) - logUnit);
   const apex = (offsets.length - 1) / 2;
   let excess = valueAt(profile, epsilon) * (1 - relativeError) - absoluteError;
   for (let k = 0; k < offsets.length; k += 1) {
     if (k === apex || weights[k]! === 0) continue;
-    const above = Math.exp(-tilt * offsets[k]!) * scaledUpper(profile, epsilon + offsets[k]!) + outside * one;
+    const above = Math.exp(-tilt * offsets[k]!) * scaledUpper(profile, epsilon + offsets[k]!) + outside;
     excess -= weights[k]! * (1 + roundingSlack) * Math.min(one, above);
   }
+  if (!(excess > 0)) return 0;
   const bound = (excess * Math.exp(logUnit)) / (weights[apex]! * (1 + roundingSlack)) - 1e-305;
   return Math.max(0, bound * (1 - roundingSlack));
 }

@@ -20,6 +20,8 @@ interface DirectedAnswer {
   readonly lower: number;
   readonly upper: number;
   readonly profile: DiscreteProfile;
+  /** The ε that the profile was tilted to. */
+  readonly centre: number;
 }
 
 /** Relative gap of the first look, which tells where ε lies and which direction matters. */
@@ -54,10 +56,12 @@ function detailOf({ direction, profile }: DirectedAnswer): string {
 function firstLook(composition: Composition, direction: Direction, delta: number): DirectedAnswer {
   const parts = partsOf(composition, direction, Math.log(delta));
   let saddle = saddleForDelta(parts, Math.log(delta));
-  let answer = look(parts, { saddle, delta, gap: gapAt(parts, saddle, firstGap), direction });
+  const lookAt = (saddle: Saddle): DirectedAnswer =>
+    look(parts, { saddle, delta, gap: gapAt(parts, saddle, firstGap), direction });
+  let answer = lookAt(saddle);
   for (let round = 0; round < 8 && answer.upper === Infinity; round += 1) {
     saddle = saddleForEpsilon(parts, 2 * saddle.epsilon + cumulantSpread(parts, saddle.tilt));
-    answer = look(parts, { saddle, delta, gap: gapAt(parts, saddle, firstGap), direction });
+    answer = lookAt(saddle);
   }
   return answer;
 }
@@ -95,7 +99,7 @@ function look(parts: readonly RepeatedLoss[], { saddle, delta, gap, direction }:
   const { tilt, epsilon } = saddle;
   const profile = composeOnGrid(parts, { tilt, epsilon, gap, largestSize });
   const upper = epsilonUpper(profile, delta);
-  return { direction, parts, upper, lower: epsilonLower(profile, delta, upper), profile };
+  return { direction, parts, upper, lower: epsilonLower(profile, delta, upper), profile, centre: epsilon };
 }
 
 /** Looks again around the known ε until the gap is as wanted; bounds of all looks hold, so the best of them are kept. */
@@ -107,7 +111,7 @@ function refine(first: DirectedAnswer, delta: number, relativeGap: number | unde
     if (best.upper === 0 || best.upper - best.lower <= wanted * best.upper) {
       if (round > 0 || relativeGap !== undefined || best.upper === 0) return best;
     }
-    if (best.upper === Infinity || (round > 0 && best.profile.window.size === largestSize)) return best;
+    if (best.upper === Infinity || isExhausted(best)) return best;
     const saddle = saddleForEpsilon(best.parts, best.upper);
     const gap = wantedGap(best.parts, saddle, relativeGap) / sharper;
     const next = look(best.parts, { saddle, delta, gap, direction: best.direction });
@@ -116,6 +120,11 @@ function refine(first: DirectedAnswer, delta: number, relativeGap: number | unde
     best = { ...next, lower: Math.max(best.lower, next.lower), upper: Math.min(best.upper, next.upper) };
   }
   return best;
+}
+
+/** Whether the longest transform was used already, tilted to about the right ε. */
+function isExhausted({ profile, centre, upper }: DirectedAnswer): boolean {
+  return profile.window.size === largestSize && Math.abs(centre - upper) < 0.2 * upper;
 }
 
 /** The finer default gap where a cheap transform gives it, else the usual one. */
@@ -148,5 +157,5 @@ function deltaAnswer(
   const gap = relativeGap / (saddle.tilt + 1e-3);
   const profile = composeOnGrid(parts, { ...saddle, epsilon, gap, largestSize });
   const lower = deltaLower(profile, epsilon, smoothingOf(profile));
-  return { direction, parts, profile, lower, upper: deltaUpper(profile, epsilon) };
+  return { direction, parts, profile, lower, upper: deltaUpper(profile, epsilon), centre: epsilon };
 }

@@ -60,7 +60,8 @@ export function chooseWindow(parts: readonly RepeatedLoss[], request: WindowRequ
  */
 function tailEdge(parts: readonly RepeatedLoss[], tilt: number, side: 1 | -1): { edge: number; rate: number } {
   const { value, curvature } = cumulantAt(parts, tilt);
-  const usual = Math.sqrt((-2 * logWanted) / Math.max(curvature, 1e-300));
+  // A law narrower than what ε can feel, 1 / tilt, needs no narrower window.
+  const usual = Math.sqrt((-2 * logWanted) / Math.max(curvature, (0.01 / (1 + tilt)) ** 2));
   let best = { edge: Infinity, rate: usual };
   for (let power = -16; power <= 8; power += 1) {
     const rate = usual * 2 ** (power / 4);

@@ -91,6 +91,8 @@ export function pldDelta(event: DpEvent, options: PldOptions & { readonly epsilo
       : { ...gaussianDelta(ratio, epsilon), detail: closedForm };
   }
   if (!isSingle(composition)) return composedDelta(composition, { ...options, epsilon });
+  const usual = larger(singleTables(composition, -100).map(table => singleStepDelta(table, epsilon)));
+  if (usual.upper > 1e-30) return usual;
   return larger(singleTables(composition, -720).map(table => singleStepDelta(table, epsilon)));
 }
 

@@ -22,7 +22,7 @@ export type Deliver = (
   work: (surroundings: Surroundings) => Answer | Promise<Answer>,
 ) => Promise<void>;
 
-/** A command with its examples and the options that all commands share. */
+/** A command with its examples. */
 export function createCommand(
   name: string,
   {
@@ -35,11 +35,16 @@ export function createCommand(
     .summary(summary)
     .description(description)
     .addHelpText('after', `\nExamples:\n${examples.map(line => `  $ privacy-unit ${line}`).join('\n')}`)
+    .helpOption('-h, --help', 'print this help');
+}
+
+/** Adds the options that every command takes, after its own. */
+export function addCommonOptions(command: Command): Command {
+  return command
     .optionsGroup('Output:')
     .option(
       '--json',
       'print exactly one JSON object on standard output, errors on standard error (default: text)',
     )
-    .option('--quiet', 'no progress and no notes on standard error (default: off)')
-    .helpOption('-h, --help', 'print this help');
+    .option('--quiet', 'no progress and no notes on standard error (default: off)');
 }

@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { usageError } from './arguments.ts';
-import type { CommonOptions, Deliver } from './command.ts';
+import { addCommonOptions, type CommonOptions, type Deliver } from './command.ts';
 import { calibrateCommand } from './commands/calibrate.ts';
 import { demoCommand } from './commands/demo.ts';
 import { epsilonCommand } from './commands/epsilon.ts';
@@ -65,7 +65,9 @@ function buildProgram(host: Host): Command {
     pretrainCommand,
     demoCommand,
   ];
-  for (const make of makers) program.addCommand(make(deliver).copyInheritedSettings(program));
+  for (const make of makers) {
+    program.addCommand(addCommonOptions(make(deliver)).copyInheritedSettings(program));
+  }
   return program;
 }
 

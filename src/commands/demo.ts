@@ -55,7 +55,7 @@ function textOf(findings: DemoFindings, out: string): string {
   );
   return [
     `${source}: ${population.users} users to train on, ${population.heldOutUsers} to evaluate on.`,
-    `Target: epsilon ${target.epsilon} at delta ${number(target.delta)} for every user.`,
+    `Target: epsilon ${target.epsilon} at delta ${target.delta} for every user.`,
     '',
     comparison(runs),
     '',

@@ -1,3 +1,4 @@
+import { statementRows } from '../../accounting/index.ts';
 import type { ContributionBucket as SelectionBucket } from '../../selection/index.ts';
 import type { ContributionBucket, ReportData, ReportRun } from '../report/data.ts';
 import { version } from '../version.ts';
@@ -29,7 +30,7 @@ function reportRun(run: DemoRun): ReportRun {
     seconds: run.seconds,
     lossCurve: run.lossCurve,
     epsilonCurve: run.epsilonCurve,
-    statement: run.statementText,
+    statement: run.statement === null ? null : statementRows(run.statement),
   };
 }
 

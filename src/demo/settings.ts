@@ -13,6 +13,7 @@ export interface DemoSettings {
   readonly clipNorm: number;
   readonly loraRank: number;
   readonly learningRate: number;
+  /** The run without privacy, at the computation of the private ones. */
   readonly baseline: { readonly steps: number; readonly batchSize: number; readonly learningRate: number };
   /** Most records of a held-out user that are evaluated. */
   readonly evaluationRecords: number;
@@ -21,14 +22,14 @@ export interface DemoSettings {
 /** Fits into three minutes on two cores. */
 export const fullDemo: DemoSettings = {
   users: 600,
-  model: { contextLength: 128, layers: 2, width: 64, heads: 4 },
-  pretraining: { steps: 400, batchSize: 32, learningRate: 0.004 },
-  steps: 60,
-  batchSize: 400,
-  clipNorm: 1,
+  model: { contextLength: 128, layers: 1, width: 64, heads: 4 },
+  pretraining: { steps: 1000, batchSize: 16, learningRate: 0.01 },
+  steps: 40,
+  batchSize: 200,
+  clipNorm: 0.5,
   loraRank: 4,
-  learningRate: 0.004,
-  baseline: { steps: 150, batchSize: 32, learningRate: 0.004 },
+  learningRate: 0.02,
+  baseline: { steps: 40, batchSize: 200, learningRate: 0.02 },
   evaluationRecords: 20,
 };
 
@@ -40,7 +41,7 @@ export const quickDemo: DemoSettings = {
   pretraining: { steps: 10, batchSize: 16, learningRate: 0.004 },
   steps: 3,
   batchSize: 20,
-  baseline: { steps: 3, batchSize: 16, learningRate: 0.004 },
+  baseline: { steps: 3, batchSize: 20, learningRate: 0.004 },
   evaluationRecords: 3,
 };
 

@@ -1,4 +1,4 @@
-import type { Interval } from '../../accounting/accountant.ts';
+import type { Interval, StatementRow } from '../../accounting/index.ts';
 
 /** Users whose record count lies in [low, high]. */
 export interface ContributionBucket {
@@ -34,7 +34,8 @@ export interface ReportRun {
   readonly seconds: number;
   readonly lossCurve: readonly LossPoint[];
   readonly epsilonCurve: readonly EpsilonPoint[];
-  readonly statement: string | null;
+  /** Labelled lines of the guarantee, null where there is none. */
+  readonly statement: readonly StatementRow[] | null;
 }
 
 /** Everything the page shows; what is not here is not shown. */

@@ -101,13 +101,7 @@ export function epsilonFigure(runs: readonly ReportRun[], target: number): strin
     marks: [
       Plot.ruleY([0]),
       Plot.ruleY([target], { stroke: 'currentColor', strokeDasharray: '5 4', strokeOpacity: 0.7 }),
-      // The mechanisms are calibrated to one target, so their curves nearly coincide: the first one shows as a halo.
-      ...runs.map((run, at) =>
-        Plot.lineY(
-          points.filter(point => point.run === run.name),
-          { x: 'x', y: 'y', stroke: 'run', strokeWidth: at === 0 ? 6 : 2, strokeOpacity: at === 0 ? 0.5 : 1 },
-        ),
-      ),
+      Plot.lineY(points, { x: 'x', y: 'y', z: 'run', stroke: 'run', strokeWidth: 2.2 }),
     ],
   });
 }

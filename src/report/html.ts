@@ -31,3 +31,12 @@ export function htmlLegend(names: readonly string[], classes: readonly string[])
   );
   return `<p class="legend">${keys.map(key => `<span>${key}</span>`).join(' ')}</p>`;
 }
+
+/** Labelled facts, each with one line or several. */
+export function htmlFacts(facts: readonly (readonly [label: string, ...lines: string[]])[]): string {
+  const entries = facts.map(([label, ...lines]) => {
+    const values = lines.map(line => `<dd>${escapeHtml(line)}</dd>`).join('');
+    return `<dt>${escapeHtml(label)}</dt>${values}`;
+  });
+  return `<dl>${entries.join('')}</dl>`;
+}

@@ -8,7 +8,7 @@ import {
   perplexityFigure,
   seriesClasses,
 } from './figures.ts';
-import { escapeHtml, htmlLegend, htmlList, htmlTable } from './html.ts';
+import { escapeHtml, htmlFacts, htmlLegend, htmlList, htmlTable } from './html.ts';
 import { pageStyle } from './style.ts';
 
 const tableRows = 8;
@@ -102,8 +102,8 @@ ${curveTable(names, curves)}`;
 function statements(runs: readonly ReportRun[]): string {
   const blocks = runs
     .filter(run => run.statement !== null)
-    .map(run => `<h3>${escapeHtml(run.name)}</h3>\n<pre>${escapeHtml(run.statement!)}</pre>`);
-  return `<h2>What is guaranteed</h2>\n${blocks.join('\n')}`;
+    .map(run => `<h3>${escapeHtml(run.name)}</h3>\n${htmlFacts(run.statement!)}`);
+  return blocks.length === 0 ? '' : `<h2>What is guaranteed</h2>\n${blocks.join('\n')}`;
 }
 
 const cautions: readonly string[] = [
@@ -126,7 +126,7 @@ export function renderReport(data: ReportData): string {
 </head>
 <body>
 <h1>${escapeHtml(data.title)}</h1>
-<p class="soft">${escapeHtml(data.source)}: ${users} users for training with ${records} records, ${heldOutUsers} other users for evaluation. Target: epsilon ${number(epsilon)} at delta ${number(delta)} for every user.</p>
+<p class="soft">${escapeHtml(data.source)}: ${users} users for training with ${records} records, ${heldOutUsers} other users for evaluation. Target: epsilon ${number(epsilon)} at delta ${delta} for every user.</p>
 ${overview(data.runs)}
 ${figure(perplexityFigure(data.runs), 'Lower is better. Blue: with a user-level guarantee. Grey: baselines.')}
 <p class="soft">Perplexity is exp(mean negative log-likelihood per token). By record, every token counts alike; by user, every user does.</p>

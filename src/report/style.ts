@@ -20,10 +20,14 @@ table { border-collapse: collapse; width: 100%; margin: .5rem 0 1rem; font-size:
 th, td { padding: .3rem .6rem; text-align: right; border-bottom: 1px solid var(--line); }
 th:first-child { text-align: left; padding-left: 0; } thead th { color: var(--soft); font-weight: 600; vertical-align: bottom; }
 tbody th { font-weight: 500; } th:first-child, td { white-space: nowrap; }
-pre { background: var(--tint); border-radius: .4rem; padding: .8rem 1rem; font: .8rem/1.5 ui-monospace, "DejaVu Sans Mono", monospace;
-  white-space: pre-wrap; overflow-wrap: anywhere; }
+h3 { font-size: 1rem; margin: 1.25rem 0 .4rem; }
+dl { display: grid; grid-template-columns: 10rem 1fr; gap: .15rem 1rem; margin: 0; background: var(--tint); border-radius: .4rem;
+  padding: .8rem 1rem; font-size: .85rem; overflow-wrap: anywhere; }
+dt { grid-column: 1; color: var(--soft); } dd { grid-column: 2; margin: 0; } dd + dd { border-top: 1px solid var(--line); }
+figcaption { margin-top: .35rem; }
+@media (max-width: 34rem) { dl { display: block; } dt { margin-top: .5rem; } }
 footer { margin-top: 3rem; border-top: 1px solid var(--line); padding-top: .75rem; }
 @page { size: A4; margin: 16mm; }
 @media print { :root { color-scheme: light; } body { max-width: none; padding: 0; font-size: 10.5pt; } .wide { overflow: visible; }
-  figure, table, pre, .alert { break-inside: avoid; } h2 { break-after: avoid; } }
+  figure, table, .alert { break-inside: avoid; } h2, h3, dt { break-after: avoid; } }
 `;

@@ -41,7 +41,10 @@ function privateRun(name: string, offset: number): ReportRun {
       steps: step,
       epsilon: { lower: step / 2, upper: step / 2 + offset },
     })),
-    statement: `Guarantee  epsilon at most 7.99 for ${name}`,
+    statement: [
+      ['Guarantee', `epsilon at most 7.99 for ${name}`],
+      ['Warnings', 'first warning', 'second warning'],
+    ],
   };
 }
 
@@ -125,9 +128,13 @@ describe('renderReport()', () => {
   });
 
   it('shows the statements in full', () => {
-    expect([...document.querySelectorAll('pre')].map(block => block.textContent)).toEqual([
-      'Guarantee  epsilon at most 7.99 for Group Privacy',
-      'Guarantee  epsilon at most 7.99 for User-wise DP-SGD',
+    const facts = [...document.querySelectorAll('dl')].map(list =>
+      [...list.children].map(part => part.textContent),
+    );
+    const rest = ['Warnings', 'first warning', 'second warning'];
+    expect(facts).toEqual([
+      ['Guarantee', 'epsilon at most 7.99 for Group Privacy', ...rest],
+      ['Guarantee', 'epsilon at most 7.99 for User-wise DP-SGD', ...rest],
     ]);
   });
 
@@ -144,7 +151,7 @@ describe('renderReport()', () => {
       source: hostile,
       version: hostile,
       notes: [hostile],
-      runs: [{ ...runs[1]!, name: hostile, statement: hostile }],
+      runs: [{ ...runs[1]!, name: hostile, statement: [[hostile, hostile]] }],
     });
     expect(spoiled).not.toContain('<script');
     expect(spoiled.split(escapeHtml(hostile)).length).toBeGreaterThan(7);

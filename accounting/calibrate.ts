@@ -43,9 +43,10 @@ const limits = [Math.log(0.02), Math.log(1e6)] as const;
  */
 export function calibrateNoise(options: CalibrationOptions): Calibration {
   const question = checked(options);
-  const { at, value, answer } = search(question, { start: firstGuess(question), tolerance });
-  if (value > 0) throw unreachable(question, answer);
-  return { noiseMultiplier: Math.exp(at), epsilon: answer };
+  const guess = firstGuess(question);
+  const found = isSettled(guess, question) ? guess : search(question, { start: guess.at, tolerance });
+  if (found.value > 0) throw unreachable(question, found.answer);
+  return { noiseMultiplier: Math.exp(found.at), epsilon: found.answer };
 }
 
 type Question = GroupOptions & { readonly epsilon: number; readonly conversion: Conversion };
@@ -65,11 +66,13 @@ function checked(options: CalibrationOptions): Question {
   };
 }
 
+/** A trial and the interval behind its value. */
+interface Answered extends Trial {
+  readonly answer: Interval;
+}
+
 /** Reports ask the same function, so a calibrated plan can't exceed its target later. */
-function search(
-  question: Question,
-  options: { start: number; tolerance: number },
-): Trial & { answer: Interval } {
+function search(question: Question, options: { start: number; tolerance: number }): Answered {
   const answers = new Map<number, Interval>();
   const excess = (logNoise: number): number => {
     const { bound } = convertGroup({ ...question, noiseMultiplier: Math.exp(logNoise) }, question.conversion);
@@ -81,17 +84,22 @@ function search(
 }
 
 /** Logarithm of a noise multiplier to start from, got cheaply: from RDP, or from the record's share of the budget. */
-function firstGuess(question: Question): number {
+function firstGuess(question: Question): Pick<Answered, 'at'> | Answered {
   const { epsilon, delta, samplingProbability, steps, groupSize, conversion, accountant } = question;
   if (conversion === 'lemma' && groupSize > 1) {
     const share = epsilon / groupSize;
     const record = { ...question, groupSize: 1, epsilon: share, delta: recordDelta(share, delta, groupSize) };
-    return Math.log(calibrateNoise(record).noiseMultiplier);
+    return { at: Math.log(calibrateNoise(record).noiseMultiplier) };
   }
   const central = groupSize * samplingProbability * Math.sqrt(2 * steps * Math.log(1.25 / delta));
   const start = Math.log(Math.max(0.5, central / epsilon));
-  if (conversion === 'rdp' || accountant === 'rdp' || question.neighbours === 'replace') return start;
-  return search({ ...question, accountant: 'rdp' }, { start, tolerance: 0.02 }).at;
+  if (conversion === 'rdp' || accountant === 'rdp' || question.neighbours === 'replace') return { at: start };
+  return search({ ...question, accountant: 'rdp' }, { start, tolerance: 0.02 });
+}
+
+/** True where RDP alone allows the least noise there is; sharper bounds can't allow less. */
+function isSettled(guess: Pick<Answered, 'at'> | Answered, { accountant }: Question): guess is Answered {
+  return 'answer' in guess && guess.at <= limits[0] && guess.value <= 0 && accountant !== 'pld';
 }
 
 function unreachable(question: Question, { upper }: Interval): DpError {

@@ -100,6 +100,24 @@ describe('rdpAccountant', () => {
     expect(upper).toBeLessThan(30 * one);
   });
 
+  it('answers 0 where a unit takes part with a probability of at most delta, and not above', () => {
+    const event = poissonEvent({ noiseMultiplier: 0.05, samplingProbability: 1e-3, steps: 10 });
+    const unseen = 1 - (1 - 1e-3) ** 10;
+    expect(rdpAccountant.epsilon(event, { ...relation, delta: unseen * 1.001 }).upper).toBe(0);
+    expect(rdpAccountant.epsilon(event, { ...relation, delta: unseen * 0.999 }).upper).toBeGreaterThan(1);
+    const group = poissonGroupEvent({
+      noiseMultiplier: 0.05,
+      samplingProbability: 1e-3,
+      steps: 10,
+      groupSize: 4,
+    });
+    const groupUnseen = 1 - (1 - 1e-3) ** 40;
+    expect(rdpAccountant.epsilon(group, { ...relation, delta: groupUnseen * 1.001 }).upper).toBe(0);
+    expect(rdpAccountant.epsilon(group, { ...relation, delta: groupUnseen * 0.999 }).upper).toBeGreaterThan(
+      1,
+    );
+  });
+
   it('names what it does not support', () => {
     const event = poissonGroupEvent({ noiseMultiplier: 1, samplingProbability: 0.1, steps: 2, groupSize: 2 });
     const ask = (): unknown => rdpAccountant.epsilon(event, { delta: 1e-6, neighbours: 'replace' });

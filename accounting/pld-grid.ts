@@ -11,7 +11,7 @@ export interface GridLoss {
   readonly logMass: number;
   /** Relative error of every mass: quadrature, exponentials. */
   readonly relativeError: number;
-  /** Bound on Σ |error| of the masses from rounding the place of a loss in its cell. */
+  /** Bound on Σ |error| of the masses: places of losses in their cells, shares of a cell, panels left out. */
   readonly placementError: number;
 }
 
@@ -83,7 +83,7 @@ export function gridLoss(step: RepeatedLoss, options: GridOptions): GridLoss {
     masses,
     logMass: Math.log(mass) + options.logScale,
     relativeError: 2e-13 + largestExponent * 2 ** -51,
-    placementError: (2 * placement * lossError) / (mass * spacing) + (2 * lightShare) / step.count,
+    placementError: (2 * placement * lossError) / (mass * spacing) + (2 * lightShare) / step.count + 2 ** -50,
   };
 }
 

@@ -25,13 +25,17 @@ const rule = gaussLegendre(10);
 /**
  * Knots to each side, in deviations: one chord, then narrow steps, then growing ones.
  *
- * The best half-width of the chords for a profile that is a parabola at this scale is 1.63 deviations; chords longer than a nat
- * would suffer from being straight in exp(ε).
+ * The best half-width of the chords for a profile that is a parabola at this scale is 1.63 deviations; the left one suffers
+ * from being straight in exp(ε) when it is longer than a nat or two.
  */
-function makeKnots(deviation: number): Float64Array {
-  const side = [Math.min(1.63, 1 / deviation)];
-  for (let step = 0.05 * side[0]!; side.at(-1)! < 38; step *= 1.1) side.push(Math.min(38, side.at(-1)! + step));
-  return Float64Array.from([...side.map(knot => -knot).reverse(), 0, ...side]);
+function makeKnots(left: number, right: number): Float64Array {
+  return Float64Array.from([...sideKnots(left).map(knot => -knot).reverse(), 0, ...sideKnots(right)]);
+}
+
+function sideKnots(chord: number): number[] {
+  const side = [chord];
+  for (let step = 0.05 * chord; side.at(-1)! < 38; step *= 1.1) side.push(Math.min(38, side.at(-1)! + step));
+  return side;
 }
 
 /** Upper bound on δ at ε. */
@@ -66,11 +70,15 @@ export interface Smoothing {
   readonly weights: Float64Array;
 }
 
-/** What the discretisation may have added, as weights on the knots; undefined where it is too much to say anything. */
-export function smoothingOf({ steps, window }: DiscreteProfile): Smoothing | undefined {
+/** What the discretisation may have added, as weights on the knots, in several ways; none where it is too much to say anything. */
+export function smoothingsOf({ steps, window }: DiscreteProfile): Smoothing[] {
   const deviation = Math.sqrt((steps * Math.PI) / 8) * window.spacing;
-  if (!(deviation < 10)) return undefined;
-  const knots = makeKnots(deviation);
+  if (!(deviation < 10)) return [];
+  const lefts = deviation < 0.3 ? [1.63] : [1.63, 1 / deviation, 2 / deviation];
+  return lefts.map(left => smoothing(makeKnots(Math.min(left, 1.63), 1.63), deviation));
+}
+
+function smoothing(knots: Float64Array, deviation: number): Smoothing {
   const offsets = knots.map(knot => knot * deviation);
   const weights = new Float64Array(knots.length);
   for (let k = 0; k + 1 < knots.length; k += 1) {
@@ -88,15 +96,17 @@ export function smoothingOf({ steps, window }: DiscreteProfile): Smoothing | und
 }
 
 /** Lower bound on δ at ε; 0 where nothing can be said. */
-export function deltaLower(profile: DiscreteProfile, epsilon: number, smoothing: Smoothing | undefined): number {
-  const { firstIndex, spacing } = profile.window;
-  if (smoothing === undefined || epsilon < firstIndex * spacing) return 0;
-  const { offsets, weights } = smoothing;
-  const { tilt, logScale, relativeError, absoluteError } = profile;
+export function deltaLower(profile: DiscreteProfile, epsilon: number, smoothings: readonly Smoothing[]): number {
+  return smoothings.reduce((most, smoothing) => Math.max(most, lowerWith(profile, epsilon, smoothing)), 0);
+}
+
+function lowerWith(profile: DiscreteProfile, epsilon: number, { offsets, weights }: Smoothing): number {
+  const { tilt, logScale, relativeError, absoluteError, window } = profile;
+  if (epsilon < window.firstIndex * window.spacing) return 0;
   const logUnit = logScale - tilt * epsilon;
   const one = Math.exp(-logUnit);
   const outside = profile.outside === 0 ? 0 : Math.exp(Math.log(profile.outside) - logUnit);
-  const apex = (offsets.length - 1) / 2;
+  const apex = offsets.indexOf(0);
   let excess = valueAt(profile, epsilon) * (1 - relativeError) - absoluteError;
   for (let k = 0; k < offsets.length; k += 1) {
     if (k === apex || weights[k]! === 0) continue;
@@ -126,8 +136,8 @@ export function epsilonUpper(profile: DiscreteProfile, delta: number): number {
  * The lower bound on δ fades far from where the profile is tilted to, so the search walks down in growing strides.
  */
 export function epsilonLower(profile: DiscreteProfile, delta: number, above: number): number {
-  const smoothing = smoothingOf(profile);
-  const exceeds = (epsilon: number): boolean => deltaLower(profile, epsilon, smoothing) > delta;
+  const smoothings = smoothingsOf(profile);
+  const exceeds = (epsilon: number): boolean => deltaLower(profile, epsilon, smoothings) > delta;
   if (!Number.isFinite(above)) return 0;
   let last = above;
   for (let stride = 1e-6 * above; stride < above; stride *= 2) {

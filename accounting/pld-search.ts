@@ -10,7 +10,7 @@ import {
   type RepeatedLoss,
   type Saddle,
 } from './pld-cumulants.ts';
-import { deltaLower, deltaUpper, epsilonLower, epsilonUpper, smoothingOf } from './pld-profile.ts';
+import { deltaLower, deltaUpper, epsilonLower, epsilonUpper, smoothingsOf } from './pld-profile.ts';
 import { chooseWindow } from './pld-window.ts';
 
 /** One direction's interval with the profile that it came from. */
@@ -36,11 +36,20 @@ export function composedEpsilon(
   composition: Composition,
   { delta, relativeGap }: { readonly delta: number; readonly relativeGap?: number | undefined },
 ): Bound {
-  const first = (['remove', 'add'] as const).map(direction => firstLook(composition, direction, delta));
+  const remove = firstLook(composition, 'remove', delta);
+  if (remove.lower >= lossCeiling(composition, 'add')) return bound([refine(remove, delta, relativeGap)]);
+  const first = [remove, firstLook(composition, 'add', delta)];
   const floor = Math.max(...first.map(({ lower }) => lower));
   const open = first.filter(({ upper }) => upper > floor);
   if (open.length === 0) return bound(first);
   return bound(open.map(answer => refine(answer, delta, relativeGap)));
+}
+
+/** A loss that the composition can't exceed, so an ε at which δ is 0: bare noise is never less likely than in the mixture. */
+function lossCeiling({ steps, gaussianRatio }: Composition, direction: Direction): number {
+  if (direction === 'remove' || gaussianRatio > 0) return Infinity;
+  const sum = steps.reduce((total, { noise, count }) => total - count * Math.log(noise.idle), 0);
+  return sum * (1 + 1e-12);
 }
 
 function bound(answers: readonly DirectedAnswer[]): Bound {
@@ -54,10 +63,11 @@ function detailOf({ direction, profile }: DirectedAnswer): string {
 }
 
 function firstLook(composition: Composition, direction: Direction, delta: number): DirectedAnswer {
+  const ceiling = lossCeiling(composition, direction);
   const parts = partsOf(composition, direction, Math.log(delta));
   let saddle = saddleForDelta(parts, Math.log(delta));
   const lookAt = (saddle: Saddle): DirectedAnswer =>
-    look(parts, { saddle, delta, gap: gapAt(parts, saddle, firstGap), direction });
+    look(parts, { saddle, delta, gap: gapAt(parts, saddle, firstGap), direction, ceiling });
   let answer = lookAt(saddle);
   for (let round = 0; round < 8 && answer.upper === Infinity; round += 1) {
     saddle = saddleForEpsilon(parts, 2 * saddle.epsilon + cumulantSpread(parts, saddle.tilt));
@@ -93,12 +103,14 @@ interface Look {
   readonly delta: number;
   readonly gap: number;
   readonly direction: Direction;
+  /** An ε that is certainly enough. */
+  readonly ceiling: number;
 }
 
-function look(parts: readonly RepeatedLoss[], { saddle, delta, gap, direction }: Look): DirectedAnswer {
+function look(parts: readonly RepeatedLoss[], { saddle, delta, gap, direction, ceiling }: Look): DirectedAnswer {
   const { tilt, epsilon } = saddle;
   const profile = composeOnGrid(parts, { tilt, epsilon, gap, largestSize });
-  const upper = epsilonUpper(profile, delta);
+  const upper = Math.min(ceiling, epsilonUpper(profile, delta));
   return { direction, parts, upper, lower: epsilonLower(profile, delta, upper), profile, centre: epsilon };
 }
 
@@ -114,7 +126,7 @@ function refine(first: DirectedAnswer, delta: number, relativeGap: number | unde
     if (best.upper === Infinity || isExhausted(best)) return best;
     const saddle = saddleForEpsilon(best.parts, best.upper);
     const gap = wantedGap(best.parts, saddle, relativeGap) / sharper;
-    const next = look(best.parts, { saddle, delta, gap, direction: best.direction });
+    const next = look(best.parts, { saddle, delta, gap, direction: best.direction, ceiling: best.upper });
     const gained = (next.upper - next.lower) / gap;
     sharper *= Math.max(1, gained * 1.2);
     best = { ...next, lower: Math.max(best.lower, next.lower), upper: Math.min(best.upper, next.upper) };
@@ -156,6 +168,6 @@ function deltaAnswer(
   const saddle = saddleForEpsilon(parts, epsilon);
   const gap = relativeGap / (saddle.tilt + 1e-3);
   const profile = composeOnGrid(parts, { ...saddle, epsilon, gap, largestSize });
-  const lower = deltaLower(profile, epsilon, smoothingOf(profile));
+  const lower = deltaLower(profile, epsilon, smoothingsOf(profile));
   return { direction, parts, profile, lower, upper: deltaUpper(profile, epsilon), centre: epsilon };
 }

@@ -21,13 +21,14 @@ th, td { padding: .3rem .6rem; text-align: right; border-bottom: 1px solid var(-
 th:first-child { text-align: left; padding-left: 0; } thead th { color: var(--soft); font-weight: 600; vertical-align: bottom; }
 tbody th { font-weight: 500; } th:first-child, td { white-space: nowrap; }
 h3 { font-size: 1rem; margin: 1.25rem 0 .4rem; }
-dl { display: grid; grid-template-columns: 10rem 1fr; gap: .15rem 1rem; margin: 0; background: var(--tint); border-radius: .4rem;
-  padding: .8rem 1rem; font-size: .85rem; overflow-wrap: anywhere; }
-dt { grid-column: 1; color: var(--soft); } dd { grid-column: 2; margin: 0; } dd + dd { border-top: 1px solid var(--line); }
+dl { display: grid; grid-template-columns: 10rem 1fr; margin: 0; background: var(--tint); border-radius: .4rem;
+  padding: .4rem 1rem; font-size: .85rem; overflow-wrap: anywhere; }
+dt { grid-column: 1; color: var(--soft); padding: .3rem 1rem .3rem 0; } dd { grid-column: 2; margin: 0; padding: .3rem 0; }
+dt:not(:first-child), dt:not(:first-child) + dd { border-top: 1px solid var(--line); } dd + dd { padding-top: 0; }
 figcaption { margin-top: .35rem; }
 @media (max-width: 34rem) { dl { display: block; } dt { margin-top: .5rem; } }
 footer { margin-top: 3rem; border-top: 1px solid var(--line); padding-top: .75rem; }
 @page { size: A4; margin: 16mm; }
 @media print { :root { color-scheme: light; } body { max-width: none; padding: 0; font-size: 10.5pt; } .wide { overflow: visible; }
-  figure, table, .alert { break-inside: avoid; } h2, h3, dt { break-after: avoid; } }
+  figure, table, .alert { break-inside: avoid; } h2, h3, .legend { break-after: avoid; } }
 `;

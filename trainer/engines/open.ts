@@ -39,6 +39,10 @@ async function openWebAssembly(threads: number): Promise<Engine> {
  * the WebAssembly one elsewhere. Both give the same numbers to float32 rounding.
  *
  * @throws DpError `ENGINE_UNAVAILABLE` where no package loads
+ * @example
+ * ```ts
+ * (await openEngine({ prefer: 'onnxruntime-web', threads: 1 })).name; // 'onnxruntime-web:wasm'
+ * ```
  */
 export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
   const threads = checkCount(options.threads ?? 2, { verb: 'open the engine', name: 'threads' });

@@ -118,7 +118,7 @@ export class GraphBuilder {
   readonly units: number;
   readonly tape: TapeEntry[] = [];
   readonly #inputs: NamedTensor[] = [];
-  readonly #constants = new Map<string, Constant>();
+  readonly #constants: Constant[] = [];
   #nodes: GraphNode[] = [];
   readonly #outputs: NamedTensor[] = [];
   #count = 0;
@@ -142,11 +142,13 @@ export class GraphBuilder {
   /** A tensor with fixed data; equal ones are kept once. */
   constant(data: Float32Array | Int32Array, shape: Shape): Tensor {
     const type = data instanceof Int32Array ? 'int32' : 'float32';
-    const key = `${type}[${shape.join()}]${data.join()}`;
-    const known = this.#constants.get(key);
+    const known = this.#constants.find(({ tensor, data: before }) => {
+      const alike = tensor.type === type && tensor.shape.join() === shape.join();
+      return alike && before.every((value, index) => Object.is(value, data[index]));
+    });
     if (known !== undefined) return known.tensor;
     const tensor = this.#tensor(shape, { type, differentiable: false });
-    this.#constants.set(key, { tensor, data });
+    this.#constants.push({ tensor, data });
     return tensor;
   }
 
@@ -221,7 +223,7 @@ export class GraphBuilder {
     });
     return {
       inputs: this.#inputs,
-      constants: [...this.#constants.values()].filter(({ tensor }) => needed.has(tensor.id)),
+      constants: this.#constants.filter(({ tensor }) => needed.has(tensor.id)),
       nodes: nodes.reverse(),
       outputs: this.#outputs,
     };

@@ -5,6 +5,13 @@ import { initialValues, parametersOf, type LoraConfig, type Model, type ModelSpe
  * The same model with fresh adapters; its own parameters are shared, not copied, and become frozen.
  *
  * @throws DpError `INVALID_ARGUMENT`, also where the model has adapters already
+ * @example
+ * ```ts
+ * const config = { vocabularySize: 257, contextLength: 64, layers: 1, width: 8, heads: 2 };
+ * const model = { spec: { config, lora: null }, parameters: new Map() };
+ * const adapted = withLora(model, { lora: { rank: 2, alpha: 4, targets: ['attn.c_attn'] }, seed: 1 });
+ * adapted.parameters.get('transformer.h.0.attn.c_attn.lora_A.weight')!.length; // 16
+ * ```
  */
 export function withLora(model: Model, { lora, seed }: { lora: LoraConfig; seed: string | number }): Model {
   if (model.spec.lora !== null) {

@@ -64,6 +64,13 @@ function tokenLosses(
  * With `units: 1` and a huge clipNorm such as 3e38 that is the ordinary gradient of all rows.
  *
  * @throws DpError `INVALID_ARGUMENT`
+ * @example
+ * ```ts
+ * const config = { vocabularySize: 257, contextLength: 64, layers: 2, width: 64, heads: 4 };
+ * const lora = { rank: 4, alpha: 8, targets: ['attn.c_proj'] as const };
+ * const graph = buildStepGraph({ config, lora }, { units: 8, rowsPerUnit: 1, tokens: 32 });
+ * graph.outputs.map(output => output.name).slice(0, 3); // ['unitLoss', 'unitNorm', 'clipped:transformer.h.0.attn.c_proj.lora_A.weight']
+ * ```
  */
 export function buildStepGraph(spec: ModelSpec, shape: BatchShape): Graph {
   const units = checkCount(shape.units, { verb, name: 'units' });
@@ -96,6 +103,11 @@ function sumRows(builder: GraphBuilder, { losses, rows }: { losses: Tensor; rows
  * negative log-likelihood of each row.
  *
  * @throws DpError `INVALID_ARGUMENT`
+ * @example
+ * ```ts
+ * const config = { vocabularySize: 257, contextLength: 64, layers: 2, width: 64, heads: 4 };
+ * buildEvaluationGraph({ config, lora: null }, { rows: 8, tokens: 32 }).outputs[0]!.tensor.shape; // [8]
+ * ```
  */
 export function buildEvaluationGraph(spec: ModelSpec, shape: { rows: number; tokens: number }): Graph {
   const rows = checkCount(shape.rows, { verb, name: 'rows' });

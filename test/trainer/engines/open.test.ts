@@ -29,6 +29,20 @@ describe('openEngine()', () => {
     await program.dispose();
   });
 
+  it.each(['onnxruntime-node', 'onnxruntime-web'] as const)(
+    '%s reads a part of a longer array',
+    async prefer => {
+      const engine = await openEngine({ prefer });
+      const program = await engine.compile(sumGraph());
+      const long = Float32Array.of(1, 2, 3, 4, 5);
+      const [left, right] = [1, 3].map(start =>
+        engine.upload({ data: long.subarray(start, start + 2), shape: [2] }),
+      );
+      const { sum } = await program.run({ left: left!, right: right! });
+      expect((await engine.read(sum!)).data).toEqual(Float32Array.of(6, 8));
+    },
+  );
+
   it('prefers the native package', async () => {
     expect((await openEngine()).name).toBe('onnxruntime-node:cpu');
   });

@@ -9,7 +9,7 @@ import { checkSchedule, type Schedule } from './schedule.ts';
  * accounts for one run.
  */
 export interface TrainingSettings {
-  /** Highest learning rate; by default 0.64 ÷ width for adapters and 0.16 ÷ width for full training, at most 0.01. */
+  /** Highest learning rate; by default 0.4 ÷ width for adapters and 0.1 ÷ width for full training, at most 0.01. */
   readonly learningRate?: number;
   readonly optimizer?: OptimizerSettings;
   /** Default: a twentieth of the steps. */
@@ -36,7 +36,7 @@ export interface LossPoint {
 }
 
 function defaultLearningRate({ config, lora }: ModelSpec): number {
-  return Math.min(0.01, (lora === null ? 0.16 : 0.64) / config.width);
+  return Math.min(0.01, (lora === null ? 0.1 : 0.4) / config.width);
 }
 
 /**
@@ -47,7 +47,7 @@ function defaultLearningRate({ config, lora }: ModelSpec): number {
  * ```ts
  * const config = { vocabularySize: 257, contextLength: 64, layers: 2, width: 64, heads: 4 };
  * const { schedule } = resolveSettings({}, { steps: 100, spec: { config, lora: null } });
- * schedule; // { learningRate: 0.0025, steps: 100, warmupSteps: 5, decay: 'cosine' }
+ * schedule; // { learningRate: 0.0015625, steps: 100, warmupSteps: 5, decay: 'cosine' }
  * ```
  */
 export function resolveSettings(

@@ -114,7 +114,8 @@ interface Loop {
  * goes on when it is started again with the same folder, plan, table and starting model.
  *
  * @returns the trained model with its ε: an upper bound (and a lower one) on what the run spent
- * @throws `INVALID_DATA` or `CHECK_FAILED` where the data do not fit the plan; `OUTPUT_EXISTS`
+ * @throws `INVALID_ARGUMENT` where the starting model was trained on private text; `INVALID_DATA` or
+ *   `CHECK_FAILED` where the data do not fit the plan; `OUTPUT_EXISTS`
  *   where the folder holds a finished run; `CHECK_FAILED` where its ledger can't be trusted;
  *   `INTERRUPTED` after `signal`
  */
@@ -123,6 +124,7 @@ export async function train(options: TrainOptions): Promise<TrainingResult> {
   const plan = parsePlan(options.plan);
   const { users, heldOut, model, engine } = options;
   const { contextLength, vocabularySize } = model.spec.config;
+  checkStart(model);
   checkFit(plan, { users, heldOut, contextLength, vocabularySize });
   const settings = resolveSettings(options.settings ?? {}, {
     steps: plan.steps,
@@ -143,6 +145,15 @@ export async function train(options: TrainOptions): Promise<TrainingResult> {
     device.dispose();
     run.ledger.close();
   }
+}
+
+function checkStart({ provenance }: LanguageModel): void {
+  if (provenance.trainedOn === 'public') return;
+  throw new DpError(
+    'INVALID_ARGUMENT',
+    `Cannot train: the starting model was trained on ${provenance.trainedOn} text, which this run's ε would leave out. ` +
+      'Start from a model trained on public text.',
+  );
 }
 
 function openRunFor(plan: Plan, options: TrainOptions): Run {
@@ -262,7 +273,15 @@ async function finish(
   const { epsilon } = epsilonOfPlan(plan, { steps: stepsCounted });
   const parameters = withTrainable(options.model, progress.parameters);
   const { spec, tokenizer } = options.model;
-  const guarantee = { epsilon: epsilon.upper, delta: plan.delta, unit: 'user' };
+  const { delta, neighbours, mechanism } = plan;
+  const guarantee = {
+    unit: 'user',
+    epsilonUpper: epsilon.upper,
+    delta,
+    neighbours,
+    mechanism,
+    steps: stepsCounted,
+  };
   const provenance = { trainedOn: 'private', tokenizer: tokenizer.name, guarantee } as const;
   const model: LanguageModel = { spec, parameters, tokenizer, provenance };
   if (options.folder !== undefined) await saveModel(join(options.folder, 'model'), model);

@@ -192,6 +192,12 @@ describe('train()', () => {
     expect(existsSync(join(folder, 'ledger-1.jsonl'))).toBe(true);
   });
 
+  it('refuses to start from a model whose own text the guarantee would leave out', async () => {
+    const first = await train(await tinyRun());
+    const second = train(await tinyRun({ model: first.model }));
+    await expect(second).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  });
+
   it('refuses data that the plan was not made for, before the ledger is touched', async () => {
     const folder = fresh();
     const options = await tinyRun({ folder });

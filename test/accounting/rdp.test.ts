@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { deltaOfCurve, epsilonOfCurve, rdpAccountant } from '../../accounting/rdp.ts';
-import { gaussianEvent, poissonEvent, poissonGroupEvent } from '../../accounting/event.ts';
+import { gaussianEvent, poissonEvent, poissonGroupEvent, repeat, sequence } from '../../accounting/event.ts';
 import { eventOf, neighboursOf, referenceVectors } from './vectors.ts';
 
 const relation = { neighbours: 'add-or-remove' } as const;
@@ -116,6 +116,35 @@ describe('rdpAccountant', () => {
     expect(rdpAccountant.epsilon(group, { ...relation, delta: groupUnseen * 0.999 }).upper).toBeGreaterThan(
       1,
     );
+  });
+
+  describe('with a rare sensitivity that gives everything away', () => {
+    const mass = 1e-9;
+    const rare = {
+      kind: 'mixture-of-gaussians',
+      noiseMultiplier: 1,
+      sensitivities: [0, 1e3],
+      probabilities: [1 - mass, mass],
+    } as const;
+
+    it('delta is at least its mass, and not much more', () => {
+      const { upper } = rdpAccountant.delta(rare, { ...relation, epsilon: 5 });
+      expect(upper).toBeGreaterThanOrEqual(mass);
+      expect(upper).toBeLessThan(mass * 1.001);
+    });
+
+    it('epsilon pays for leaving it out, in delta and in epsilon', () => {
+      const steps = 1000;
+      const event = sequence([gaussianEvent(1), repeat(rare, steps)]);
+      const delta = 1e-3;
+      const { upper } = rdpAccountant.epsilon(event, { ...relation, delta });
+      const rest = rdpAccountant.epsilon(gaussianEvent(1), {
+        ...relation,
+        delta: delta - steps * mass,
+      }).upper;
+      expect(upper - rest).toBeGreaterThanOrEqual(steps * mass * 0.999);
+      expect(upper - rest).toBeLessThan(steps * mass * 1.01);
+    });
   });
 
   it('names what it does not support', () => {

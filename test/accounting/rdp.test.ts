@@ -119,7 +119,7 @@ describe('rdpAccountant', () => {
   });
 
   describe('with a rare sensitivity that gives everything away', () => {
-    const mass = 1e-9;
+    const mass = 5e-10;
     const rare = {
       kind: 'mixture-of-gaussians',
       noiseMultiplier: 1,

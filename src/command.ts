@@ -7,7 +7,7 @@ export interface Surroundings {
   readonly signal: AbortSignal;
   readonly progress: Progress;
   /** One line on standard error; silent with `--quiet`, and with `--json` unless it is a terminal. */
-  note(text: string): void;
+  readonly note: (text: string) => void;
 }
 
 /** Options that every command takes. */

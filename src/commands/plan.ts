@@ -1,14 +1,16 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { allStrategies, type SelectionStrategy } from '../../selection/index.ts';
-import { planOptions, type Neighbours, type PlanOption } from '../../accounting/index.ts';
+import { planOptions, type Neighbours, type PlanOption, type SelectionRule } from '../../accounting/index.ts';
 import { DpError } from '../../accounting/check.ts';
+import { openTokenizer, type Tokenizer } from '../../trainer/index.ts';
 import { choice, count, counts, delta, positive, required, share } from '../arguments.ts';
 import { createCommand, type CommonOptions, type Deliver, type Surroundings } from '../command.ts';
 import { checkAbsent, writeWhole } from '../files.ts';
 import { renderJson, type Answer } from '../output.ts';
 import { defaultDelta, optionObject, planFileName, renderOptions } from '../planning.ts';
-import { addTableOptions, readUserTable, trainingContributions, type TableOptions } from '../table.ts';
+import { addTableOptions, readUserTable, type TableOptions } from '../table.ts';
+import { looksAtTokens, plannedContributions } from '../training-data.ts';
 import { neighbourChoices } from './guarantee-options.ts';
 
 const verb = 'plan';
@@ -26,6 +28,7 @@ interface PlanCommandOptions extends TableOptions, CommonOptions {
   readonly strategy: SelectionStrategy;
   readonly tokens?: number;
   readonly chunkTokens?: number;
+  readonly tokenizer: Tokenizer['name'];
   readonly seed: string;
   readonly heldOut: number;
   readonly heldOutSeed: string;
@@ -51,15 +54,21 @@ function evenContributions(users: number, records: number): number[] {
   return Array.from({ length: users }, (_, user) => (user < records % users ? each + 1 : each));
 }
 
+function selectionOf(options: PlanCommandOptions): Omit<SelectionRule, 'when'> {
+  const { strategy, seed, tokens = null, chunkTokens = null } = options;
+  if (strategy === 'random-chunk')
+    required(chunkTokens ?? undefined, { verb, name: '--chunk-tokens', example: '64' });
+  return { strategy, seed, tokensPerUser: tokens, chunkTokens };
+}
+
 async function populationOf(path: string | undefined, options: PlanCommandOptions): Promise<Population> {
   const { users, records, heldOut, heldOutSeed } = options;
   if (path !== undefined) {
-    const read = await readUserTable(path, { ...options, needsText: false });
-    const { contributions, heldOutUsers } = trainingContributions(read.records, {
-      fraction: heldOut,
-      seed: heldOutSeed,
-    });
-    return { contributions, heldOutUsers, notes: [] };
+    const selection = selectionOf(options);
+    const read = await readUserTable(path, { ...options, needsText: looksAtTokens(selection) });
+    const rule = { fraction: heldOut, seed: heldOutSeed };
+    const tokenizer = await openTokenizer(options.tokenizer);
+    return { ...plannedContributions(read.records, { selection, heldOut: rule, tokenizer }), notes: [] };
   }
   const total = required(users, { verb, name: 'TABLE or --users', example: '1000 --records 20000' });
   const all = required(records, { verb, name: '--records', example: '20000' });
@@ -69,7 +78,7 @@ async function populationOf(path: string | undefined, options: PlanCommandOption
 
 function makeOptions(population: Population, options: PlanCommandOptions): PlanOption[] {
   const { contributions } = population;
-  const { neighbours, clipNorm, k, strategy, seed, tokens = null, chunkTokens = null } = options;
+  const { neighbours, clipNorm, k } = options;
   return planOptions({
     contributions,
     epsilon: required(options.epsilon, { verb, name: '--epsilon', example: '8' }),
@@ -79,7 +88,7 @@ function makeOptions(population: Population, options: PlanCommandOptions): PlanO
     steps: required(options.steps, { verb, name: '--steps', example: '500' }),
     clipNorm,
     neighbours,
-    selection: { strategy, seed, tokensPerUser: tokens, chunkTokens },
+    selection: selectionOf(options),
     heldOut: { fraction: options.heldOut, seed: options.heldOutSeed },
   });
 }
@@ -151,6 +160,12 @@ function addSelectionOptions(command: Command): Command {
       '--chunk-tokens <l>',
       'tokens in a block of random-chunk (default: none)',
       count('--chunk-tokens'),
+    )
+    .option(
+      '--tokenizer <name>',
+      'bytes or gpt2, the one of the model, for --tokens and --chunk-tokens',
+      choice('--tokenizer', ['bytes', 'gpt2']),
+      'bytes',
     )
     .option('--seed <text>', 'public seed of the selection; no part of the guarantee', '42')
     .option('--held-out <share>', 'share of users kept out of training, in [0, 1)', share('--held-out'), 0.1)

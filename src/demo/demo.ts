@@ -141,6 +141,15 @@ async function trainAll(
   return [...runs, await runWithoutPrivacy(users, context)];
 }
 
+/** A delta near 1/users is all that few users allow; the reader has to know how little that is. */
+function deltaNotes({ contributions, delta }: Planned): string[] {
+  const users = contributions.length;
+  if (delta * users < 0.1) return [];
+  return [
+    `delta ${delta} is close to 1/users with ${users} users: a mechanism that publishes each user outright with that probability satisfies it. Few users allow no much smaller delta at useful noise.`,
+  ];
+}
+
 function histogram(counts: readonly number[]): readonly ContributionBucket[] {
   return contributionStatistics(counts).histogram;
 }
@@ -182,7 +191,7 @@ export async function runDemo(
       after: histogram(contributions.map(count => Math.min(count, recordsPerUser))),
     },
     runs,
-    notes: [...new Set(planned.options.flatMap(option => option.notes))],
+    notes: [...new Set(planned.options.flatMap(option => option.notes)), ...deltaNotes(planned)],
     engine: engine.name,
     pretrainingSeconds: seconds,
   };

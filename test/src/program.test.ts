@@ -172,10 +172,17 @@ describe('calibrate', () => {
   });
 
   it('says so where no noise is enough', async () => {
-    const { code, stderr } = await runCli(
-      ...['calibrate', '--epsilon', '1e-9', '--delta', '1e-12', '--sampling-probability', '1'],
-      ...['--steps', '1000000', '--neighbours', 'add-or-remove', '--json'],
-    );
+    const far = [
+      '--epsilon',
+      '1e-9',
+      '--delta',
+      '1e-12',
+      '--sampling-probability',
+      '1',
+      '--steps',
+      '1000000',
+    ];
+    const { code, stderr } = await runCli('calibrate', ...far, '--neighbours', 'add-or-remove', '--json');
     const { error }: { error: { code: string } } = JSON.parse(stderr);
     expect({ code, reason: error.code }).toEqual({ code: 2, reason: 'BUDGET_UNREACHABLE' });
   });

@@ -103,11 +103,9 @@ describe.each(['group-privacy', 'user-wise'])('train with %s', mechanism => {
   });
 
   it('refuses a private model as a scorer', async () => {
-    const { code } = await runCli(
-      ...['select', table, '--strategy', 'lowest-perplexity', '--k', '1', '--scorer', join(out, 'model')],
-      ...['--out', join(folder, 'scored.arrow')],
-    );
-    expect(code).toBe(2);
+    const rule = ['--strategy', 'lowest-perplexity', '--k', '1', '--scorer', join(out, 'model')];
+    const { code, stderr } = await runCli('select', table, ...rule, '--out', join(folder, 'scored.arrow'));
+    expect({ code, told: stderr.includes('was trained on private text') }).toEqual({ code: 2, told: true });
   });
 });
 
@@ -115,8 +113,15 @@ describe('train', () => {
   it('refuses a table for which the plan was not made', async () => {
     await prepare();
     const other = writeJsonl(join(folder, 'other.jsonl'), sampleRows(30));
+    const plan = join(plans, 'user-wise-k2.json');
     const { code, stderr } = await runCli(
-      ...['train', join(plans, 'user-wise-k2.json'), other, '--model', model, '--out', join(folder, 'other')],
+      'train',
+      plan,
+      other,
+      '--model',
+      model,
+      '--out',
+      join(folder, 'other'),
     );
     expect({ code, told: stderr.includes('Plan again for this table.') }).toEqual({ code: 2, told: true });
   });
@@ -127,6 +132,52 @@ describe('train', () => {
     expect((await runCli('train', broken, table, '--out', join(folder, 'x'))).code).toBe(2);
     writeFileSync(broken, '{}');
     expect((await runCli('train', broken, table, '--out', join(folder, 'x'))).code).toBe(2);
+  });
+});
+
+describe('plan, then train', () => {
+  const rules: [string, string[]][] = [
+    ['a token cap', ['--tokens', '60']],
+    ['random chunks', ['--strategy', 'random-chunk', '--chunk-tokens', '16']],
+    ['longest first', ['--strategy', 'longest']],
+  ];
+
+  it.each(rules)('agree on the population under %s', async (name, rule) => {
+    await prepare();
+    const out = join(folder, name);
+    const budget = ['--epsilon', '8', '--batch-size', '6', '--steps', '1', '--k', '2', '--held-out', '0.2'];
+    await runJson('plan', table, ...budget, ...rule, '--out', out);
+    for (const mechanism of ['group-privacy', 'user-wise']) {
+      const plan = join(out, `${mechanism}-k2.json`);
+      const { code, stderr } = await runCli(
+        'train',
+        plan,
+        table,
+        '--model',
+        model,
+        '--out',
+        join(out, mechanism),
+      );
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    }
+  });
+
+  it('by perplexity works on a table that was selected before, and only there', async () => {
+    await prepare();
+    const rule = ['--strategy', 'lowest-perplexity'];
+    const selected = join(folder, 'lowest.arrow');
+    await runJson('select', table, ...rule, '--k', '2', '--scorer', model, '--out', selected);
+    const out = join(folder, 'by-perplexity');
+    const budget = ['--epsilon', '8', '--batch-size', '6', '--steps', '1', '--k', '2', '--held-out', '0.2'];
+    await runJson('plan', selected, ...budget, ...rule, '--out', out);
+    const argv = ['train', join(out, 'group-privacy-k2.json')];
+    const rest = ['--model', model, '--out', join(out, 'run')];
+    const refused = await runCli(...argv, table, ...rest);
+    expect({ code: refused.code, told: refused.stderr.includes('privacy-unit select --scorer') }).toEqual({
+      code: 2,
+      told: true,
+    });
+    expect((await runCli(...argv, selected, ...rest)).code).toBe(0);
   });
 });
 

@@ -150,13 +150,13 @@ const nodes = Float64Array.from({ length: degree + 1 }, (_, j) =>
  */
 export function tabulate(curve: LossCurve, logTail: number): TabulatedLoss {
   const first = tailPlace(x => curve.logBelow(-x), logTail, curve.steepest);
-  const last = tailPlace(curve.logAbove, logTail, curve.steepest);
+  const last = tailPlace(x => curve.logAbove(x), logTail, curve.steepest);
   const panels: Panel[] = [];
   const count = Math.ceil(last + first);
   const width = (last + first) / count;
   for (let index = 0; index < count; index += 1)
     addPanels(curve, -first + width * (index + 0.5), width / 2, panels);
-  const outside = Math.exp(curve.logBelow(-first)) + Math.exp(curve.logAbove(last));
+  const outside = (Math.exp(curve.logBelow(-first)) + Math.exp(curve.logAbove(last))) * (1 + 1e-9);
   return { curve, panels, outside };
 }
 

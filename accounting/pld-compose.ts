@@ -62,7 +62,10 @@ interface MassError {
 function weightedError({ each, root }: MassError, { spacing, size }: LossWindow, tilt: number): number {
   const highest = highestWeight(tilt);
   const sum = Math.min(highest * size, 1 / (tilt * (1 + tilt) * spacing) + highest);
-  const squares = Math.min(highest * highest * size, 1 / (4 * tilt * (1 + tilt) * (1 + 2 * tilt) * spacing) + highest ** 2);
+  const squares = Math.min(
+    highest * highest * size,
+    1 / (4 * tilt * (1 + tilt) * (1 + 2 * tilt) * spacing) + highest ** 2,
+  );
   return Math.min(each * sum, root * Math.sqrt(2 * squares));
 }
 
@@ -97,8 +100,9 @@ function multiplySpectra(
     forward += count * fftError(size) * Math.sqrt(masses.reduce((sum, mass) => sum + mass * mass, 0));
     addPower(realFft(masses), count, product);
   });
+  const steps = parts.reduce((sum, { count }) => sum + count, 0);
+  const growth = Math.exp(Math.max(0, product.logs[0]!) + 2 * steps * fftError(size));
   const { each, root } = toCartesian(product, size);
-  const growth = Math.exp(2 * parts.reduce((sum, { count }) => sum + count, 0) * fftError(size));
   return {
     spectrum: { real: product.logs, imaginary: product.angles },
     error: { each, root: root + forward * growth },
@@ -148,7 +152,11 @@ function toCartesian({ logs, angles, slack, rounding }: PolarSpectrum, size: num
 const dropped = Math.exp(negligible);
 
 /** From masses to the profile at the grid points, from the highest loss down: sums of positive terms only. */
-function profileOf(masses: Float64Array, { size, firstIndex, spacing }: LossWindow, tilt: number): Float64Array {
+function profileOf(
+  masses: Float64Array,
+  { size, firstIndex, spacing }: LossWindow,
+  tilt: number,
+): Float64Array {
   const mask = size - 1;
   const values = new Float64Array(size);
   const keepP = Math.exp(-tilt * spacing);

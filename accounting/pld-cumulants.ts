@@ -84,7 +84,8 @@ export function stepCumulant({ losses, weights, logWeights }: RepeatedLoss, z: n
     const loss = losses[k]!;
     const exponent = z * loss;
     const weight = Math.exp(logWeights[k]! + exponent - most);
-    if (most === 0) excess += Math.abs(exponent) < 1 ? weights[k]! * Math.expm1(exponent) : weight - weights[k]!;
+    if (most === 0)
+      excess += Math.abs(exponent) < 1 ? weights[k]! * Math.expm1(exponent) : weight - weights[k]!;
     mass += weight;
     first += weight * loss;
     second += weight * loss * loss;

@@ -13,21 +13,20 @@ import { erfcx } from './special.ts';
  * @returns both sides rounded outward; where the two terms nearly cancel (ratio below 1e-6) the interval shows it
  */
 export function gaussianDelta(ratio: number, epsilon: number): DeltaBounds {
+  if (ratio === 0) return { lower: 0, upper: 0 };
   const near = (epsilon / ratio - ratio / 2) * Math.SQRT1_2;
   const far = (epsilon / ratio + ratio / 2) * Math.SQRT1_2;
-  if (near < -5) return roundOutward(1 - lowTail(-near) - lowTail(far) * Math.exp(epsilon), 1e-15);
   const exponential = Math.exp(-near * near) / 2;
+  if (near < -5) return roundOutward(1 - exponential * (erfcx(-near) + erfcx(far)), 1e-15);
   const difference = exponential * (erfcx(near) - erfcx(far));
-  const error = 4e-15 * exponential * (erfcx(near) + erfcx(far)) + difference * (1 + near * far) * 1e-15;
-  return roundOutward(difference, Math.abs(error));
-}
-
-function lowTail(x: number): number {
-  return (Math.exp(-x * x) * erfcx(x)) / 2;
+  const cancelled = 4e-15 * exponential * (erfcx(near) + erfcx(far));
+  return roundOutward(difference, cancelled + Math.abs(difference) * (1 + Math.abs(near) * far) * 2e-15);
 }
 
 function roundOutward(value: number, error: number): DeltaBounds {
-  return { lower: Math.max(0, value - error), upper: Math.min(1, Math.max(0, value + error) + Number.MIN_VALUE) };
+  // Below the normal numbers a relative error means nothing.
+  const least = 1e-305;
+  return { lower: Math.max(0, value - error - least), upper: Math.min(1, value + error + least) };
 }
 
 const rule = gaussLegendre(10);
@@ -56,7 +55,7 @@ export function singleStepDelta({ curve, panels, outside }: TabulatedLoss, epsil
     misplaced += mass * lossSize(panel);
   }
   const scale = 1 / Math.sqrt(2 * Math.PI);
-  const error = scale * (delta * quadratureError + misplaced * lossError) + Number.MIN_VALUE;
+  const error = scale * (delta * quadratureError + misplaced * lossError) + 1e-305;
   return { lower: Math.max(0, delta * scale - error), upper: Math.min(1, delta * scale + error + outside) };
 }
 

@@ -23,7 +23,12 @@ export interface GridOptions {
   readonly logScale: number;
 }
 
-const [rule2, rule3, rule5, rule10] = [gaussLegendre(2), gaussLegendre(3), gaussLegendre(5), gaussLegendre(10)];
+const [rule2, rule3, rule5, rule10] = [
+  gaussLegendre(2),
+  gaussLegendre(3),
+  gaussLegendre(5),
+  gaussLegendre(10),
+];
 
 /** The rule that is right to about 1e-14 on a piece of this width, in units of the panel's radius. */
 function ruleFor(width: number): QuadratureRule {
@@ -82,13 +87,16 @@ export function gridLoss(step: RepeatedLoss, options: GridOptions): GridLoss {
   return {
     masses,
     logMass: Math.log(mass) + options.logScale,
-    relativeError: 2e-13 + largestExponent * 2 ** -51,
+    relativeError: 4e-13 + largestExponent * 2 ** -51,
     placementError: (2 * placement * lossError) / (mass * spacing) + (2 * lightShare) / step.count + 2 ** -50,
   };
 }
 
 /** Panels whose tilted mass is too small to matter: the grid need not reach to them. */
-function lightPanels({ table, losses, logWeights, count }: RepeatedLoss, { tilt, logScale }: GridOptions): Set<number> {
+function lightPanels(
+  { table, losses, logWeights, count }: RepeatedLoss,
+  { tilt, logScale }: GridOptions,
+): Set<number> {
   const perPanel = losses.length / table.panels.length;
   const most = lightShare / (count * table.panels.length);
   const massOf = (index: number): number => {
@@ -106,7 +114,8 @@ function depositPanel(deposit: Deposit, panel: Panel): void {
   const { spacing } = deposit.window;
   const high = panelLoss(panel, 1);
   const { coefficients, centre, radius } = panel;
-  const size = Math.abs(coefficients[0]!) + Math.abs(coefficients[1]!) * (2 + (1 + Math.abs(centre)) / radius);
+  const size =
+    Math.abs(coefficients[0]!) + Math.abs(coefficients[1]!) * (2 + (1 + Math.abs(centre)) / radius);
   let from = -1;
   let mass = 0;
   for (let target = (deposit.cell + 1) * spacing; target < high; target = (deposit.cell + 1) * spacing) {

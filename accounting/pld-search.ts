@@ -107,7 +107,10 @@ interface Look {
   readonly ceiling: number;
 }
 
-function look(parts: readonly RepeatedLoss[], { saddle, delta, gap, direction, ceiling }: Look): DirectedAnswer {
+function look(
+  parts: readonly RepeatedLoss[],
+  { saddle, delta, gap, direction, ceiling }: Look,
+): DirectedAnswer {
   const { tilt, epsilon } = saddle;
   const profile = composeOnGrid(parts, { tilt, epsilon, gap, largestSize });
   const upper = Math.min(ceiling, epsilonUpper(profile, delta));
@@ -147,18 +150,38 @@ function wantedGap(parts: readonly RepeatedLoss[], saddle: Saddle, relativeGap: 
   return size <= cheapSize ? gap : gapAt(parts, saddle, usualGap);
 }
 
-/** δ at ε of a composition; the gap wanted is relative to δ. */
-export function composedDelta(
+/** δ at each ε of a composition; the gap wanted is relative to δ. One grid serves as many neighbouring ε as it can. */
+export function composedDeltas(
   composition: Composition,
-  { epsilon, relativeGap }: { readonly epsilon: number; readonly relativeGap?: number | undefined },
-): Bound {
-  const answers = (['remove', 'add'] as const).map(direction =>
-    deltaAnswer(composition, direction, { epsilon, relativeGap: relativeGap ?? 2e-3 }),
-  );
-  return bound(answers);
+  {
+    epsilons,
+    relativeGap = 2e-3,
+  }: { readonly epsilons: readonly number[]; readonly relativeGap?: number | undefined },
+): Bound[] {
+  const order = epsilons.map((_, index) => index).sort((a, b) => epsilons[a]! - epsilons[b]!);
+  const byDirection = (['remove', 'add'] as const).map(direction => {
+    const answers: DirectedAnswer[] = [];
+    let last: DirectedAnswer | undefined;
+    for (const index of order) {
+      const epsilon = epsilons[index]!;
+      const again = last === undefined ? undefined : { ...last, ...deltaEnds(last.profile, epsilon) };
+      const serves = again !== undefined && again.upper - again.lower <= 1.5 * relativeGap * again.upper;
+      last = serves ? again : deltaLook(composition, direction, { epsilon, relativeGap });
+      answers[index] = last;
+    }
+    return answers;
+  });
+  return epsilons.map((_, index) => bound(byDirection.map(answers => answers[index]!)));
 }
 
-function deltaAnswer(
+function deltaEnds(profile: DiscreteProfile, epsilon: number): { lower: number; upper: number } {
+  return {
+    lower: deltaLower(profile, epsilon, smoothingsOf(profile)),
+    upper: deltaUpper(profile, epsilon),
+  };
+}
+
+function deltaLook(
   composition: Composition,
   direction: Direction,
   { epsilon, relativeGap }: { readonly epsilon: number; readonly relativeGap: number },
@@ -168,6 +191,5 @@ function deltaAnswer(
   const saddle = saddleForEpsilon(parts, epsilon);
   const gap = relativeGap / (saddle.tilt + 1e-3);
   const profile = composeOnGrid(parts, { ...saddle, epsilon, gap, largestSize });
-  const lower = deltaLower(profile, epsilon, smoothingsOf(profile));
-  return { direction, parts, profile, lower, upper: deltaUpper(profile, epsilon), centre: epsilon };
+  return { direction, parts, profile, centre: epsilon, ...deltaEnds(profile, epsilon) };
 }

@@ -3,7 +3,7 @@ import { checkDelta, checkNonNegative, checkPositive, DpError } from './check.ts
 import type { DpEvent, Neighbours } from './event.ts';
 import { compositionOf, type Composition } from './pld-composition.ts';
 import { gaussianDelta, invertDelta, singleStepDelta } from './pld-exact.ts';
-import { composedDelta, composedEpsilon } from './pld-search.ts';
+import { composedDeltas, composedEpsilon } from './pld-search.ts';
 import { lossCurve, tabulate, type Direction, type ShiftedNoise, type TabulatedLoss } from './loss-curve.ts';
 
 /**
@@ -28,8 +28,8 @@ export const pldAccountant: Accountant = { name: 'pld', unsupported, epsilon: pl
 export interface PldOptions {
   readonly neighbours: Neighbours;
   /**
-   * Wanted (upper - lower) / ε, or / δ: at least 1e-6. Left out: 1e-4 where it is cheap, else 1e-3. Whatever is wanted, the
-   * interval is valid; it is wider than wanted where the longest transform doesn't suffice.
+   * Wanted (upper - lower) / ε, > 0; where δ is asked, relative to δ. Left out: 1e-4 where it is cheap, else 1e-3, for δ 2e-3.
+   * Whatever is wanted, the interval is valid; it is wider than wanted where the longest transform, 2^22, doesn't suffice.
    */
   readonly relativeGap?: number | undefined;
 }
@@ -60,7 +60,10 @@ export function pldEpsilon(event: DpEvent, options: PldOptions & { readonly delt
   if (isGaussian(composition)) {
     const ratio = composition.gaussianRatio;
     const highest = ratio * (ratio + 80);
-    return { ...invertDelta(epsilon => gaussianDelta(ratio, epsilon), { delta, highest }), detail: closedForm };
+    return {
+      ...invertDelta(epsilon => gaussianDelta(ratio, epsilon), { delta, highest }),
+      detail: closedForm,
+    };
   }
   if (!isSingle(composition)) return composedEpsilon(composition, { ...options, delta });
   const tables = singleTables(composition, Math.log(delta) - 30);
@@ -82,18 +85,42 @@ export function pldEpsilon(event: DpEvent, options: PldOptions & { readonly delt
  * ```
  */
 export function pldDelta(event: DpEvent, options: PldOptions & { readonly epsilon: number }): Bound {
-  const epsilon = checkNonNegative(options.epsilon, { verb, name: 'epsilon' });
+  return pldDeltas(event, { ...options, epsilons: [options.epsilon] })[0]!;
+}
+
+/**
+ * δ at several ε, from both sides: a privacy profile. Neighbouring ε share one discretisation where it is right enough for both.
+ *
+ * @param options - epsilons: each in nats, >= 0, in any order
+ * @returns one bound for each ε, in their order
+ * @throws DpError `INVALID_ARGUMENT`; `UNSUPPORTED_EVENT` for other neighbours than add-or-remove
+ * @example
+ * ```ts
+ * const event = { kind: 'gaussian', noiseMultiplier: 1 } as const;
+ * pldDeltas(event, { epsilons: [0, 1], neighbours: 'add-or-remove' }).map(({ upper }) => upper.toFixed(4)); // ['0.3829', '0.1269']
+ * ```
+ */
+export function pldDeltas(
+  event: DpEvent,
+  options: PldOptions & { readonly epsilons: readonly number[] },
+): Bound[] {
+  const epsilons = options.epsilons.map(epsilon => checkNonNegative(epsilon, { verb, name: 'epsilon' }));
   const composition = readComposition(event, options);
-  if (isGaussian(composition)) {
-    const ratio = composition.gaussianRatio;
-    return ratio === 0
-      ? { lower: 0, upper: 0, detail: closedForm }
-      : { ...gaussianDelta(ratio, epsilon), detail: closedForm };
-  }
-  if (!isSingle(composition)) return composedDelta(composition, { ...options, epsilon });
-  const usual = larger(singleTables(composition, -100).map(table => singleStepDelta(table, epsilon)));
-  if (usual.upper > 1e-30) return usual;
-  return larger(singleTables(composition, -720).map(table => singleStepDelta(table, epsilon)));
+  if (isGaussian(composition))
+    return epsilons.map(epsilon => ({
+      ...gaussianDelta(composition.gaussianRatio, epsilon),
+      detail: closedForm,
+    }));
+  if (!isSingle(composition)) return composedDeltas(composition, { ...options, epsilons });
+  return epsilons.map(epsilon => singleDelta(composition, epsilon));
+}
+
+/** The usual tables reach to 1e-43; only a δ near that needs those that reach further. */
+function singleDelta(composition: Composition, epsilon: number): Bound {
+  const at = (logTail: number): Bound =>
+    larger(singleTables(composition, logTail).map(table => singleStepDelta(table, epsilon)));
+  const usual = at(-100);
+  return usual.upper > 1e-30 ? usual : at(-720);
 }
 
 const verb = 'account by PLD';

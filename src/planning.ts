@@ -1,6 +1,6 @@
 import { planOptions, type Plan, type PlanOption } from '../accounting/index.ts';
 import { DpError } from '../accounting/check.ts';
-import { number, renderInterval, renderTable, upward } from './output.ts';
+import { downward, number, renderInterval, renderTable } from './output.ts';
 
 /** What all plans of one table have in common. */
 export type PlanningOptions = Parameters<typeof planOptions>[0];
@@ -63,7 +63,7 @@ export function renderOptions(options: readonly PlanOption[]): string {
     String(plan.population.records),
     number(plan.sampler.samplingProbability),
     `${number(plan.sampler.expectedBatchSize)} ${plan.sampler.over}`,
-    upward(plan.noiseMultiplier),
+    downward(plan.noiseMultiplier),
     renderInterval(epsilon),
     number(breakEvenClipRatio),
   ]);

@@ -9,7 +9,7 @@ import { reportOf } from '../demo/report-data.ts';
 import type { DemoRun } from '../demo/runs.ts';
 import { fullDemo, quickDemo } from '../demo/settings.ts';
 import { writeWhole } from '../files.ts';
-import { number, renderInterval, renderJson, renderTable, upward, type Answer } from '../output.ts';
+import { downward, number, renderInterval, renderJson, renderTable, type Answer } from '../output.ts';
 import { renderReport } from '../report/page.ts';
 import { addTableOptions, type TableOptions } from '../table.ts';
 
@@ -26,7 +26,7 @@ function row(run: DemoRun): string[] {
   return [
     run.name,
     run.k === null ? '-' : String(run.k),
-    run.noiseMultiplier === null ? '-' : upward(run.noiseMultiplier),
+    run.noiseMultiplier === null ? '-' : downward(run.noiseMultiplier),
     run.epsilon === null ? '-' : renderInterval(run.epsilon),
     number(run.perplexity.byRecord),
     number(run.perplexity.byUser),

@@ -1,4 +1,4 @@
-import { number, renderInterval, upward } from '../output.ts';
+import { downward, number, renderInterval, upward } from '../output.ts';
 import type { ReportData, ReportRun } from './data.ts';
 import {
   bucketName,
@@ -41,7 +41,7 @@ function overview(runs: readonly ReportRun[]): string {
   const rows = runs.map(run => [
     run.name,
     orDash(run.recordsPerUser),
-    orDash(run.noiseMultiplier),
+    run.noiseMultiplier === null ? '–' : downward(run.noiseMultiplier),
     run.epsilon === null ? '–' : renderInterval(run.epsilon),
     number(run.perplexityByRecord),
     number(run.perplexityByUser),

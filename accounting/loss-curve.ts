@@ -175,7 +175,10 @@ function tailPlace(logTailAt: (x: number) => number, logTail: number, steepest: 
 
 function addPanels(curve: LossCurve, centre: number, radius: number, panels: Panel[]): void {
   const values = nodes.map(node => curve.loss(centre + radius * node));
-  const chebyshev = chebyshevCoefficients(values);
+  // Differences are transformed, so that rounding is relative to them where the loss is nearly flat.
+  const middle = curve.loss(centre);
+  const chebyshev = chebyshevCoefficients(values.map(value => value - middle));
+  chebyshev[0] = chebyshev[0]! + middle;
   if (radius < 2e-4 || (isSmooth(chebyshev, values) && isShort(centre, radius, chebyshev))) {
     panels.push({ centre, radius, coefficients: powersOf(chebyshev) });
     return;

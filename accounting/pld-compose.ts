@@ -70,7 +70,7 @@ function weightedError({ each, root }: MassError, { spacing, size }: LossWindow,
 }
 
 /** Most of exp(-tilt·x) (1 - exp(-x)) over x >= 0. */
-function highestWeight(tilt: number): number {
+export function highestWeight(tilt: number): number {
   return Math.exp(-tilt * Math.log1p(1 / tilt)) / (1 + tilt);
 }
 

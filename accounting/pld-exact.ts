@@ -31,7 +31,7 @@ function roundOutward(value: number, error: number): DeltaBounds {
 
 const rule = gaussLegendre(10);
 const quadratureError = 2e-13;
-const lossError = 2e-15;
+const lossError = 4e-15;
 
 /**
  * δ of a single step, by quadrature of the positive integrand (1 - exp(ε - loss)) dP over the losses above ε.

@@ -41,7 +41,7 @@ function ruleFor(width: number): QuadratureRule {
 const lightShare = 1e-13;
 
 /** Rounding of a loss, relative to the size of the loss and of its change within a panel. */
-const lossError = 2e-15;
+const lossError = 4e-15;
 
 interface Deposit extends GridOptions {
   readonly step: RepeatedLoss;

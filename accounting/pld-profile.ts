@@ -53,7 +53,8 @@ function sideKnots(chord: number): number[] {
 /** Upper bound on δ at ε. */
 export function deltaUpper(profile: DiscreteProfile, epsilon: number): number {
   const { tilt, logScale, outside } = profile;
-  return Math.min(1, Math.exp(logScale - tilt * epsilon) * scaledUpper(profile, epsilon) + outside);
+  const scaled = scaledUpper(profile, epsilon);
+  return scaled === Infinity ? 1 : Math.min(1, Math.exp(logScale - tilt * epsilon) * scaled + outside);
 }
 
 /** The discrete δ times exp(tilt·ε - logScale), upper end of its error. */

@@ -1,6 +1,6 @@
 import type { Bound } from './accountant.ts';
-import { lossCurve, tabulate, type Direction } from './loss-curve.ts';
-import { composeOnGrid, type DiscreteProfile } from './pld-compose.ts';
+import { lossCurve, tabulate, type Direction, type ShiftedNoise } from './loss-curve.ts';
+import { composeOnGrid, highestWeight, type DiscreteProfile } from './pld-compose.ts';
 import type { Composition } from './pld-composition.ts';
 import {
   cumulantAt,
@@ -10,8 +10,14 @@ import {
   type RepeatedLoss,
   type Saddle,
 } from './pld-cumulants.ts';
+import { gaussianDelta, singleStepDelta } from './pld-exact.ts';
 import { deltaLower, deltaUpper, epsilonLower, epsilonUpper, smoothingsOf } from './pld-profile.ts';
 import { chooseWindow } from './pld-window.ts';
+
+/** A bound from both sides. */
+export interface CertifiedBound extends Bound {
+  readonly lower: number;
+}
 
 /** One direction's interval with the profile that it came from. */
 interface DirectedAnswer {
@@ -35,7 +41,8 @@ const [fineGap, usualGap] = [1e-4, 8e-4];
 export function composedEpsilon(
   composition: Composition,
   { delta, relativeGap }: { readonly delta: number; readonly relativeGap?: number | undefined },
-): Bound {
+): CertifiedBound {
+  if (totalVariation(composition) <= delta) return { lower: 0, upper: 0, detail: 'total variation' };
   const remove = firstLook(composition, 'remove', delta);
   if (remove.lower >= lossCeiling(composition, 'add')) return bound([refine(remove, delta, relativeGap)]);
   const first = [remove, firstLook(composition, 'add', delta)];
@@ -45,6 +52,14 @@ export function composedEpsilon(
   return bound(open.map(answer => refine(answer, delta, relativeGap)));
 }
 
+/** CertifiedBound on δ at ε = 0, the same in both directions: the total variations of all steps, added up. */
+function totalVariation({ steps, gaussianRatio }: Composition): number {
+  const ofStep = (noise: ShiftedNoise): number =>
+    singleStepDelta(tabulate(lossCurve(noise, 'remove'), -100), 0).upper;
+  const gaussian = gaussianDelta(gaussianRatio, 0).upper;
+  return steps.reduce((sum, { noise, count }) => sum + count * ofStep(noise), gaussian) * (1 + 1e-12);
+}
+
 /** A loss that the composition can't exceed, so an ε at which δ is 0: bare noise is never less likely than in the mixture. */
 function lossCeiling({ steps, gaussianRatio }: Composition, direction: Direction): number {
   if (direction === 'remove' || gaussianRatio > 0) return Infinity;
@@ -52,13 +67,20 @@ function lossCeiling({ steps, gaussianRatio }: Composition, direction: Direction
   return sum * (1 + 1e-12);
 }
 
-function bound(answers: readonly DirectedAnswer[]): Bound {
-  const top = answers.reduce((most, answer) => (answer.upper > most.upper ? answer : most));
-  return { lower: Math.max(...answers.map(({ lower }) => lower)), upper: top.upper, detail: detailOf(top) };
+function bound(answers: readonly DirectedAnswer[]): CertifiedBound {
+  return larger(answers.map(answer => ({ ...answer, detail: detailOf(answer) })));
 }
 
-function detailOf({ direction, profile }: DirectedAnswer): string {
-  const { window, tilt } = profile;
+/** Of both directions the larger counts. */
+function larger(bounds: readonly CertifiedBound[]): CertifiedBound {
+  const top = bounds.reduce((most, bound) => (bound.upper > most.upper ? bound : most));
+  return { lower: Math.max(...bounds.map(({ lower }) => lower)), upper: top.upper, detail: top.detail };
+}
+
+function detailOf({
+  direction,
+  profile: { window, tilt },
+}: Pick<DirectedAnswer, 'direction' | 'profile'>): string {
   return `loss grid ${window.spacing.toExponential(2)} x ${window.size}, tilt ${tilt.toPrecision(3)}, ${direction}`;
 }
 
@@ -157,39 +179,65 @@ export function composedDeltas(
     epsilons,
     relativeGap = 2e-3,
   }: { readonly epsilons: readonly number[]; readonly relativeGap?: number | undefined },
-): Bound[] {
+): CertifiedBound[] {
   const order = epsilons.map((_, index) => index).sort((a, b) => epsilons[a]! - epsilons[b]!);
   const byDirection = (['remove', 'add'] as const).map(direction => {
-    const answers: DirectedAnswer[] = [];
-    let last: DirectedAnswer | undefined;
+    const answers: CertifiedBound[] = [];
+    let last: DiscreteProfile | undefined;
     for (const index of order) {
       const epsilon = epsilons[index]!;
-      const again = last === undefined ? undefined : { ...last, ...deltaEnds(last.profile, epsilon) };
+      const again = last === undefined ? undefined : deltaBound(last, epsilon, direction);
       const serves = again !== undefined && again.upper - again.lower <= 1.5 * relativeGap * again.upper;
-      last = serves ? again : deltaLook(composition, direction, { epsilon, relativeGap });
-      answers[index] = last;
+      const looked = serves
+        ? { answer: again, profile: last }
+        : deltaLook(composition, { direction, epsilon, relativeGap });
+      answers[index] = looked.answer;
+      last = looked.profile;
     }
     return answers;
   });
-  return epsilons.map((_, index) => bound(byDirection.map(answers => answers[index]!)));
+  return epsilons.map((_, index) => larger(byDirection.map(answers => answers[index]!)));
 }
 
-function deltaEnds(profile: DiscreteProfile, epsilon: number): { lower: number; upper: number } {
+function deltaBound(profile: DiscreteProfile, epsilon: number, direction: Direction): CertifiedBound {
   return {
     lower: deltaLower(profile, epsilon, smoothingsOf(profile)),
     upper: deltaUpper(profile, epsilon),
+    detail: detailOf({ direction, profile }),
   };
 }
 
+interface DeltaQuestion {
+  readonly direction: Direction;
+  readonly epsilon: number;
+  readonly relativeGap: number;
+}
+
+/** Below this logarithm δ is bounded by its moments alone: doubles end at 1e-308. */
+const leastLogDelta = -660;
+
 function deltaLook(
   composition: Composition,
-  direction: Direction,
-  { epsilon, relativeGap }: { readonly epsilon: number; readonly relativeGap: number },
-): DirectedAnswer {
+  { direction, epsilon, relativeGap }: DeltaQuestion,
+): { answer: CertifiedBound; profile?: DiscreteProfile | undefined } {
+  if (epsilon >= lossCeiling(composition, direction))
+    return { answer: { lower: 0, upper: 0, detail: 'bounded loss' } };
   const guess = saddleForEpsilon(partsOf(composition, direction, -60), epsilon);
-  const parts = partsOf(composition, direction, Math.max(-690, Math.min(0, guess.logDelta) - 5));
+  const parts = partsOf(composition, direction, Math.max(leastLogDelta, Math.min(0, guess.logDelta)) - 5);
   const saddle = saddleForEpsilon(parts, epsilon);
+  if (saddle.logDelta < leastLogDelta) return { answer: momentBound(parts, saddle.tilt, epsilon) };
   const gap = relativeGap / (saddle.tilt + 1e-3);
   const profile = composeOnGrid(parts, { ...saddle, epsilon, gap, largestSize });
-  return { direction, parts, profile, centre: epsilon, ...deltaEnds(profile, epsilon) };
+  return { answer: deltaBound(profile, epsilon, direction), profile };
+}
+
+/** Chernoff's bound: (1 - exp(ε - loss))+ is at most highestWeight(tilt) × exp(tilt (loss - ε)). */
+function momentBound(parts: readonly RepeatedLoss[], tilt: number, epsilon: number): CertifiedBound {
+  const outside = parts.reduce((sum, { count, table }) => sum + count * table.outside, 0);
+  const moment = Math.exp(cumulantAt(parts, tilt).value - tilt * epsilon) * highestWeight(tilt);
+  return {
+    lower: 0,
+    upper: Math.min(1, moment * (1 + 1e-6) + outside + 1e-305),
+    detail: `moment bound, tilt ${tilt.toPrecision(3)}`,
+  };
 }

@@ -58,7 +58,11 @@ export function chooseWindow(parts: readonly RepeatedLoss[], request: WindowRequ
  *
  * Any rate proves an edge; the best of a scan around that of a normal law is taken.
  */
-function tailEdge(parts: readonly RepeatedLoss[], tilt: number, side: 1 | -1): { edge: number; rate: number } {
+function tailEdge(
+  parts: readonly RepeatedLoss[],
+  tilt: number,
+  side: 1 | -1,
+): { edge: number; rate: number } {
   const { value, curvature } = cumulantAt(parts, tilt);
   // A law narrower than what ε can feel, 1 / tilt, needs no narrower window.
   const usual = Math.sqrt((-2 * logWanted) / Math.max(curvature, (0.01 / (1 + tilt)) ** 2));

@@ -1,9 +1,9 @@
-import type { Accountant, Bound } from './accountant.ts';
+import type { Accountant } from './accountant.ts';
 import { checkDelta, checkNonNegative, checkPositive, DpError } from './check.ts';
 import type { DpEvent, Neighbours } from './event.ts';
 import { compositionOf, type Composition } from './pld-composition.ts';
 import { gaussianDelta, invertDelta, singleStepDelta } from './pld-exact.ts';
-import { composedDeltas, composedEpsilon } from './pld-search.ts';
+import { composedDeltas, composedEpsilon, type CertifiedBound } from './pld-search.ts';
 import { lossCurve, tabulate, type Direction, type ShiftedNoise, type TabulatedLoss } from './loss-curve.ts';
 
 /**
@@ -50,7 +50,7 @@ function unsupported(_event: DpEvent, neighbours: Neighbours): string | undefine
  * pldEpsilon(event, { delta: 1e-6, neighbours: 'add-or-remove' }).upper; // ~4.886554117462
  * ```
  */
-export function pldEpsilon(event: DpEvent, options: PldOptions & { readonly delta: number }): Bound {
+export function pldEpsilon(event: DpEvent, options: PldOptions & { readonly delta: number }): CertifiedBound {
   const delta = checkDelta(options.delta, { verb, name: 'delta' });
   if (delta < 1e-290) {
     const reason = `delta ${delta} is below 1e-290, where doubles end`;
@@ -84,7 +84,7 @@ export function pldEpsilon(event: DpEvent, options: PldOptions & { readonly delt
  * pldDelta(event, { epsilon: 1, neighbours: 'add-or-remove' }).lower; // ~0.12693673750664
  * ```
  */
-export function pldDelta(event: DpEvent, options: PldOptions & { readonly epsilon: number }): Bound {
+export function pldDelta(event: DpEvent, options: PldOptions & { readonly epsilon: number }): CertifiedBound {
   return pldDeltas(event, { ...options, epsilons: [options.epsilon] })[0]!;
 }
 
@@ -103,7 +103,7 @@ export function pldDelta(event: DpEvent, options: PldOptions & { readonly epsilo
 export function pldDeltas(
   event: DpEvent,
   options: PldOptions & { readonly epsilons: readonly number[] },
-): Bound[] {
+): CertifiedBound[] {
   const epsilons = options.epsilons.map(epsilon => checkNonNegative(epsilon, { verb, name: 'epsilon' }));
   const composition = readComposition(event, options);
   if (isGaussian(composition))
@@ -116,8 +116,8 @@ export function pldDeltas(
 }
 
 /** The usual tables reach to 1e-43; only a δ near that needs those that reach further. */
-function singleDelta(composition: Composition, epsilon: number): Bound {
-  const at = (logTail: number): Bound =>
+function singleDelta(composition: Composition, epsilon: number): CertifiedBound {
+  const at = (logTail: number): CertifiedBound =>
     larger(singleTables(composition, logTail).map(table => singleStepDelta(table, epsilon)));
   const usual = at(-100);
   return usual.upper > 1e-30 ? usual : at(-720);
@@ -156,7 +156,7 @@ function highestLoss({ panels, curve }: TabulatedLoss): number {
   return Math.max(0, curve.loss(centre + radius)) * (1 + 1e-9) + Number.MIN_VALUE;
 }
 
-function larger(ends: readonly { lower: number; upper: number }[]): Bound {
+function larger(ends: readonly { lower: number; upper: number }[]): CertifiedBound {
   return {
     lower: Math.max(...ends.map(({ lower }) => lower)),
     upper: Math.max(...ends.map(({ upper }) => upper)),

@@ -1,0 +1,48 @@
+import { cpus } from 'node:os';
+
+/** Median of some timings. */
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+/** Seconds of one call. */
+export async function secondsOf(call: () => unknown): Promise<number> {
+  const start = performance.now();
+  await call();
+  return (performance.now() - start) / 1000;
+}
+
+/** The first call and the median of those after it, in seconds. */
+export async function timed(
+  call: () => unknown,
+  options: { repeats: number },
+): Promise<{ first: number; warm: number }> {
+  const first = await secondsOf(call);
+  const warm: number[] = [];
+  for (let repeat = 0; repeat < options.repeats; repeat += 1) warm.push(await secondsOf(call));
+  return { first, warm: median(warm) };
+}
+
+/** Two calls in turn, so that both see the same machine; medians in seconds and their ratio. */
+export async function sideBySide(
+  calls: { one: () => unknown; other: () => unknown },
+  options: { repeats: number },
+): Promise<{ one: number; other: number; ratio: number }> {
+  const one: number[] = [];
+  const other: number[] = [];
+  await calls.one();
+  await calls.other();
+  for (let repeat = 0; repeat < options.repeats; repeat += 1) {
+    one.push(await secondsOf(calls.one));
+    other.push(await secondsOf(calls.other));
+  }
+  return { one: median(one), other: median(other), ratio: median(one) / median(other) };
+}
+
+/** What a reader must know beside a timing. */
+export function machine(): string {
+  const list = cpus();
+  return `${list[0]?.model.trim() ?? 'unknown processor'}, ${list.length} cores, Node ${process.versions.node}`;
+}

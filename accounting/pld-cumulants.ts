@@ -32,7 +32,7 @@ export function panelLoss({ coefficients }: Panel, s: number): number {
  *
  * @example
  * ```ts
- * const { lossCurve, shiftedNoise, tabulate } = await import('../../accounting/loss-curve.ts');
+ * import { lossCurve, shiftedNoise, tabulate } from 'accounting/loss-curve.ts';
  * const curve = lossCurve(shiftedNoise({ kind: 'gaussian', noiseMultiplier: 1 }), 'remove');
  * const step = repeatedLoss(tabulate(curve, -80), 5);
  * cumulantAt([step], 2).value; // ~15.00000

@@ -22,8 +22,8 @@ export interface DemoSettings {
 /** Fits into three minutes on two cores. */
 export const fullDemo: DemoSettings = {
   users: 600,
-  model: { contextLength: 128, layers: 1, width: 64, heads: 4 },
-  pretraining: { steps: 1000, batchSize: 16, learningRate: 0.01 },
+  model: { contextLength: 128, layers: 2, width: 64, heads: 4 },
+  pretraining: { steps: 600, batchSize: 16, learningRate: 0.005 },
   steps: 40,
   batchSize: 200,
   clipNorm: 0.5,

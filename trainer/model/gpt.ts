@@ -164,8 +164,8 @@ export interface Model {
 }
 
 /**
- * Fresh parameters, a pure function of the spec and the seed: N(0, 0.02²) as GPT-2, the two projections
- * into the residual stream divided by √(2 · layers), norms at the identity, biases 0; adapters
+ * Fresh parameters, a pure function of the spec and the seed: N(0, 0.02² · 768 / width), which is GPT-2's
+ * at GPT-2's width, the two projections into the residual stream divided by √(2 · layers), norms at the identity, biases 0; adapters
  * `lora_A` ~ N(0, 1 / in) and `lora_B` = 0, so that a fresh adapter changes nothing.
  *
  * Each parameter draws from a stream of its own, so adding adapters leaves the rest as it was.
@@ -184,6 +184,11 @@ export function initialiseParameters(spec: ModelSpec, { seed }: { seed: string |
   );
 }
 
+/** GPT-2's 0.02 belongs to its width of 768; kept for width 64 it leaves the loss on a plateau for hundreds of steps. */
+function startingDeviation({ config }: ModelSpec): number {
+  return 0.02 * Math.sqrt(768 / config.width);
+}
+
 /** Starting values of one parameter. */
 export function initialValues(
   { name, shape }: ParameterInfo,
@@ -193,6 +198,6 @@ export function initialValues(
   if (/ln_\w\.weight$/.test(name)) return values.fill(1);
   if (/(\.bias|lora_B\.weight)$/.test(name)) return values;
   const residual = name.endsWith('c_proj.weight') ? Math.sqrt(2 * spec.config.layers) : 1;
-  const deviation = name.endsWith('lora_A.weight') ? 1 / Math.sqrt(shape[1]!) : 0.02 / residual;
+  const deviation = name.endsWith('lora_A.weight') ? 1 / Math.sqrt(shape[1]!) : startingDeviation(spec) / residual;
   return fillNormal(values, { deviation, seed: `${seed}/${name}` });
 }

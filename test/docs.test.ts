@@ -21,6 +21,7 @@ async function run(example: Example): Promise<void> {
   const scope = example.file.endsWith('.md') ? {} : await load(example.file.slice(root.length));
   const names = Object.keys(scope).filter(name => name !== 'default');
   const body = `${exampleBody(example)}\nreturn example();`;
+  // oxlint-disable-next-line no-implied-eval -- running the documented text is the point
   const make = new Function('expect', 'expectAbout', 'load', ...names, body);
   await make(expect, expectAbout, load, ...names.map(name => scope[name]));
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { encodeText } from '../../trainer/data.ts';
 import { openDeviceModel } from '../../trainer/device.ts';
 import { evaluate, lossesOf, perplexityOf } from '../../trainer/evaluate.ts';
 import { perplexityScorer } from '../../trainer/score.ts';
@@ -59,12 +60,19 @@ describe('evaluate()', () => {
 });
 
 describe('perplexityScorer()', () => {
-  it('scores texts by the public model, an empty one too', async () => {
-    const scorer = perplexityScorer(tinyModel(), await tinyEngine());
-    const scores = await scorer.score(['hello', '', 'x'.repeat(200)]);
+  it('scores texts as evaluation does, an empty one too', async () => {
+    const model = tinyModel();
+    const engine = await tinyEngine();
+    const texts = ['hello', '', 'x'.repeat(200)];
+    const scorer = perplexityScorer(model, engine);
+    const scores = await scorer.score(texts);
     scorer.dispose();
     expect(scores).toHaveLength(3);
-    for (const score of scores) expect(Math.abs(score / 257 - 1)).toBeLessThan(0.5);
+    for (const [index, text] of texts.entries()) {
+      const records = [{ id: 'only', tokens: encodeText(text, model.tokenizer) }];
+      const { byRecord } = await evaluate(model, { users: [{ user: 'someone', records }], engine });
+      expect(Math.abs(scores[index]! / byRecord - 1)).toBeLessThan(1e-5);
+    }
   });
 
   it('refuses a model trained on private text', async () => {

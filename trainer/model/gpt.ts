@@ -198,6 +198,8 @@ export function initialValues(
   if (/ln_\w\.weight$/.test(name)) return values.fill(1);
   if (/(\.bias|lora_B\.weight)$/.test(name)) return values;
   const residual = name.endsWith('c_proj.weight') ? Math.sqrt(2 * spec.config.layers) : 1;
-  const deviation = name.endsWith('lora_A.weight') ? 1 / Math.sqrt(shape[1]!) : startingDeviation(spec) / residual;
+  const deviation = name.endsWith('lora_A.weight')
+    ? 1 / Math.sqrt(shape[1]!)
+    : startingDeviation(spec) / residual;
   return fillNormal(values, { deviation, seed: `${seed}/${name}` });
 }

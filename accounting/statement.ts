@@ -170,7 +170,7 @@ export function statementRows(statement: Statement): StatementRow[] {
     [
       'Sampling',
       sampling.performed,
-      `probability ${sampling.samplingProbability} a step, fixed denominator ${sampling.expectedBatchSize}`,
+      `probability ${atMost(sampling.samplingProbability)} a step, fixed denominator ${Number(sampling.expectedBatchSize.toPrecision(6))}`,
     ],
     ['Steps', `${steps.counted} counted, ${steps.planned} planned`],
     ['Accountant', ...boundLines(statement.byAccountant)],
@@ -190,7 +190,7 @@ export function statementRows(statement: Statement): StatementRow[] {
 function mechanismInWords({ mechanism, noiseMultiplier, clipNorm }: Statement): string {
   const unit =
     mechanism === 'user-wise' ? 'User-wise DP-SGD: user averages' : 'Group Privacy: record gradients';
-  return `${unit} clipped to ${clipNorm}, Gaussian noise of ${noiseMultiplier} × that`;
+  return `${unit} clipped to ${clipNorm}, Gaussian noise of ${atLeast(noiseMultiplier)} × that`;
 }
 
 function boundLines(bounds: Readonly<Record<string, Bound | undefined>>): string[] {
@@ -220,9 +220,19 @@ function downward(value: number): string {
   return rounded(value, Math.floor);
 }
 
-function rounded(value: number, round: (value: number) => number): string {
+/** Six digits of a probability, never less than it; the statement's object holds all of them. */
+function atMost(probability: number): number {
+  return Math.min(1, Number(rounded(probability, Math.ceil, 6)));
+}
+
+/** Six digits of a noise multiplier, never more than there was. */
+function atLeast(noiseMultiplier: number): number {
+  return Number(rounded(noiseMultiplier, Math.floor, 6));
+}
+
+function rounded(value: number, round: (value: number) => number, digits = 4): string {
   if (value === 0 || !Number.isFinite(value)) return String(value);
-  const places = 3 - Math.floor(Math.log10(value));
+  const places = digits - 1 - Math.floor(Math.log10(value));
   if (places < 0) return String(round(value));
   return (round(value * 10 ** places) / 10 ** places).toFixed(Math.min(100, places));
 }

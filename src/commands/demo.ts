@@ -105,7 +105,7 @@ export function demoCommand(deliver: Deliver): Command {
   const command = createCommand('demo', {
     summary: 'the whole path from a table to trained models, with a report',
     description:
-      'Trains a small public model, plans, selects, fine-tunes with Group Privacy and with User-wise DP-SGD, compares both with no fine-tuning and with no privacy, and writes a report. Without --data it uses a built-in corpus of invented people. Takes two to three minutes on two cores.',
+      'Trains a small public model, plans, selects, fine-tunes with Group Privacy and with User-wise DP-SGD, compares both with no fine-tuning and with no privacy, and writes a report. Without --data it uses a built-in corpus of invented people. Takes one to two minutes on two cores.',
     examples: [
       'demo',
       'demo --data letters.parquet --user author --text body --epsilon 1 --out letters-demo',

@@ -120,7 +120,7 @@ function addTrainingOptions(command: Command): Command {
     .option('--model <folder>', 'starting model, trained on public text (default: a new model)')
     .option(
       '--learning-rate <r>',
-      'highest learning rate, above 0 (default: 0.01 for adapters, 0.002 for every parameter)',
+      'highest learning rate, above 0 (default: 0.4/width for adapters, 0.1/width for every parameter, at most 0.01)',
       positive('--learning-rate'),
     )
     .option('--checkpoint-every <n>', 'steps between checkpoints', count('--checkpoint-every'), 10)

@@ -25,11 +25,11 @@ export const fullDemo: DemoSettings = {
   model: { contextLength: 128, layers: 2, width: 64, heads: 4 },
   pretraining: { steps: 600, batchSize: 16, learningRate: 0.005 },
   steps: 40,
-  batchSize: 200,
+  batchSize: 400,
   clipNorm: 0.5,
   loraRank: 4,
   learningRate: 0.02,
-  baseline: { steps: 40, batchSize: 200, learningRate: 0.02 },
+  baseline: { steps: 40, batchSize: 400, learningRate: 0.02 },
   evaluationRecords: 20,
 };
 

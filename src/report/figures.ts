@@ -30,6 +30,15 @@ export function bucketName({ low, high }: ContributionBucket): string {
   return low === high ? String(low) : `${low}–${high}`;
 }
 
+/** Beyond nine buckets whole names would run into each other, so the axis names where each begins. */
+function axisNames(buckets: readonly ContributionBucket[]): (name: string) => string {
+  if (buckets.length <= 9) return name => name;
+  const short = new Map(
+    buckets.map(bucket => [bucketName(bucket), `${bucket.low}${bucket.low === bucket.high ? '' : '+'}`]),
+  );
+  return name => short.get(name) ?? name;
+}
+
 /** Users by record count, before and after the cap. */
 export function contributionFigure(buckets: readonly ContributionBucket[]): string {
   const bars = buckets.flatMap(bucket => [
@@ -38,7 +47,13 @@ export function contributionFigure(buckets: readonly ContributionBucket[]): stri
   ]);
   return draw('Users by number of records, before and after selection', {
     height: 280,
-    fx: { domain: buckets.map(bucketName), label: 'records per user', labelAnchor: 'center', padding: 0.15 },
+    fx: {
+      domain: buckets.map(bucketName),
+      tickFormat: axisNames(buckets),
+      label: 'records per user',
+      labelAnchor: 'center',
+      padding: 0.15,
+    },
     x: { domain: ['before', 'after'], axis: null },
     y: { label: 'users', grid: true, nice: true },
     marks: [

@@ -68,6 +68,15 @@ const data: ReportData = {
   notes: ['delta is not below 1/users'],
 };
 
+it('contributionFigure() names where each bucket begins when there are too many for whole names', () => {
+  const many = Array.from({ length: 12 }, (_, power) => {
+    return { low: 2 ** power, high: 2 ** (power + 1) - 1, before: 1, after: 1 };
+  });
+  expect(contributionFigure(many)).toContain('>1024+<');
+  expect(contributionFigure(many)).not.toContain('1024–2047');
+  expect(contributionFigure(contributions)).toContain('4–7');
+});
+
 describe('figures on fixed data', () => {
   it('contributionFigure() is unchanged', () => {
     expect(contributionFigure(contributions)).toMatchSnapshot();

@@ -22,6 +22,7 @@ const codeOf: Record<DpErrorCode, ExitCode> = {
   NULL_USER: exitCodes.usage,
   DUPLICATE_RECORD: exitCodes.usage,
   MISSING_FILE: exitCodes.usage,
+  OUTPUT_FAILED: exitCodes.usage,
   UNSUPPORTED_EVENT: exitCodes.usage,
   BUDGET_UNREACHABLE: exitCodes.usage,
   OUTPUT_EXISTS: exitCodes.outputExists,

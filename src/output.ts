@@ -19,6 +19,27 @@ export function renderJson(value: unknown): string {
   return `${JSON.stringify(value, jsonValue, 2)}\n`;
 }
 
+const diskTrouble: Readonly<Record<string, string>> = {
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'the disk quota is used up',
+  EROFS: 'the disk is read-only',
+  EACCES: 'permission is denied',
+  EPERM: 'permission is denied',
+};
+
+/** What the system says of a full or closed disk, as a failure that the user can mend; anything else as it came. */
+export function mendable(error: unknown): unknown {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const trouble = diskTrouble[code];
+  if (trouble === undefined || error instanceof DpError) return error;
+  const path = error instanceof Error && 'path' in error ? ` ${String(error.path)}` : '';
+  return new DpError(
+    'OUTPUT_FAILED',
+    `Cannot write${path}: ${trouble} (${code}). Mend that and run the same command again; an unfinished run goes on.`,
+    { cause: error },
+  );
+}
+
 /** The one error object of `--json`. */
 export function errorObject(error: unknown): { error: { code: string; message: string } } {
   if (error instanceof DpError) return { error: { code: error.code, message: error.message } };

@@ -9,7 +9,7 @@ import { pretrainCommand } from './commands/pretrain.ts';
 import { selectCommand } from './commands/select.ts';
 import { trainCommand } from './commands/train.ts';
 import { exitCodeOf, exitCodes, type ExitCode } from './exit-codes.ts';
-import { errorObject, errorText, renderJson } from './output.ts';
+import { errorObject, errorText, mendable, renderJson } from './output.ts';
 import { createProgress, type ProgressStream } from './progress.ts';
 import { version } from './version.ts';
 
@@ -74,7 +74,7 @@ function buildProgram(host: Host): Command {
 function reportFailure(error: unknown, host: Host, json: boolean): ExitCode {
   if (error instanceof CommanderError && error.exitCode === 0) return exitCodes.done;
   if (error instanceof CommanderError && error.code === 'commander.help') return exitCodes.usage;
-  const failure = error instanceof CommanderError ? usageError(error) : error;
+  const failure = error instanceof CommanderError ? usageError(error) : mendable(error);
   host.stderr.write(json ? renderJson(errorObject(failure)) : errorText(failure));
   return exitCodeOf(failure);
 }

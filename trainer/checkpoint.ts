@@ -1,4 +1,13 @@
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { endianness } from 'node:os';
 import { dirname } from 'node:path';
 import { DpError } from '../accounting/check.ts';
@@ -85,10 +94,8 @@ export function decodeCheckpoint(bytes: Uint8Array, path: string): Checkpoint {
   return { step, draws, parameters, optimizer: { updates, moments } };
 }
 
-/** Writes bytes under a temporary name, flushes, then renames: the file is whole or absent at any instant. */
-export function writeAtomically(path: string, bytes: Uint8Array): void {
-  const temporary = `${path}.partial`;
-  const file = openSync(temporary, 'w');
+function writeFlushed(path: string, bytes: Uint8Array): void {
+  const file = openSync(path, 'w');
   try {
     let written = 0;
     while (written < bytes.length) written += writeSync(file, bytes, written);
@@ -96,7 +103,18 @@ export function writeAtomically(path: string, bytes: Uint8Array): void {
   } finally {
     closeSync(file);
   }
-  renameSync(temporary, path);
+}
+
+/** Writes bytes under a temporary name, flushes, then renames: the file is whole or absent at any instant. */
+export function writeAtomically(path: string, bytes: Uint8Array): void {
+  const temporary = `${path}.partial`;
+  try {
+    writeFlushed(temporary, bytes);
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
   const folder = openSync(dirname(path), 'r');
   fsyncSync(folder);
   closeSync(folder);

@@ -31,7 +31,7 @@ function writeFailure(path: string, error: unknown): unknown {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   if (!['ENOENT', 'EACCES', 'ENOTDIR', 'EROFS', 'EISDIR', 'ENOSPC'].includes(code)) return error;
   return new DpError(
-    'INVALID_ARGUMENT',
+    'OUTPUT_FAILED',
     `Cannot write ${path}: ${code}. Check that its folder exists, may be written to and has room.`,
     { cause: error },
   );
@@ -41,7 +41,7 @@ function writeFailure(path: string, error: unknown): unknown {
  * Writes a file under a temporary name in the same folder and renames it at the end, so that nobody ever sees half of
  * it; the temporary file goes away when writing fails or the process exits.
  *
- * @throws DpError `OUTPUT_EXISTS` without `force` where the path is taken; `INVALID_ARGUMENT` where the folder is no good
+ * @throws DpError `OUTPUT_EXISTS` without `force` where the path is taken; `OUTPUT_FAILED` where the folder is no good or full
  */
 export async function writeSafely(
   path: string,

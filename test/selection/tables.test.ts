@@ -299,7 +299,7 @@ describe('writeTable()', () => {
     const table = tableWith({ text: samples['text']! });
     expect((await failureOf(() => writeTable(table, join(folder, 'a.csv')))).code).toBe('INVALID_ARGUMENT');
     expect((await failureOf(() => writeTable(table, join(folder, 'no', 'a.arrow')))).code).toBe(
-      'INVALID_ARGUMENT',
+      'OUTPUT_FAILED',
     );
   });
 });

@@ -9,6 +9,7 @@ it.each([
   ['NULL_USER', 2],
   ['DUPLICATE_RECORD', 2],
   ['MISSING_FILE', 2],
+  ['OUTPUT_FAILED', 2],
   ['UNSUPPORTED_EVENT', 2],
   ['BUDGET_UNREACHABLE', 2],
   ['CHECK_FAILED', 3],

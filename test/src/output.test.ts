@@ -5,6 +5,7 @@ import {
   downward,
   errorObject,
   errorText,
+  mendable,
   number,
   renderInterval,
   renderJson,
@@ -89,4 +90,16 @@ describe('errors', () => {
     });
     expect(errorText(new TypeError('boom'))).toMatch(/please report it:\nTypeError: boom\n +at /);
   });
+});
+
+it('mendable() turns a full disk into words, and leaves bugs and our own errors alone', () => {
+  const full = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+  expect(mendable(full)).toMatchObject({
+    code: 'OUTPUT_FAILED',
+    message: expect.stringContaining('the disk is full'),
+  });
+  const bug = new TypeError('x is not a function');
+  expect(mendable(bug)).toBe(bug);
+  const own = new DpError('INVALID_DATA', 'Cannot read: row 1 is empty. Mend it.');
+  expect(mendable(own)).toBe(own);
 });

@@ -1,6 +1,6 @@
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
   decodeCheckpoint,
@@ -69,4 +69,11 @@ describe('writeAtomically()', () => {
     writeFileSync(`${path}.partial`, 'tw');
     expect(readFileSync(path, 'utf8')).toBe('one');
   });
+});
+
+it('writeAtomically() leaves nothing behind where it fails', () => {
+  const path = file();
+  mkdirSync(join(path, 'taken'), { recursive: true });
+  expect(() => writeAtomically(path, new Uint8Array(8))).toThrow(/EISDIR|ENOTEMPTY|EEXIST/);
+  expect(readdirSync(dirname(path))).toEqual(['checkpoint.bin']);
 });

@@ -39,9 +39,14 @@ export async function saveModel(folder: string, model: StoredModel): Promise<voi
   await mkdir(folder, { recursive: true });
   const path = (name: string): string => join(folder, name);
   const partial = (name: string): string => join(folder, `${name}.partial`);
-  await writeSafetensors(partial(weightsFile), tensors);
-  await writeJson(partial(provenanceFile), provenance);
-  await writeJson(partial(configFile), configFileOf(spec));
+  try {
+    await writeSafetensors(partial(weightsFile), tensors);
+    await writeJson(partial(provenanceFile), provenance);
+    await writeJson(partial(configFile), configFileOf(spec));
+  } catch (error) {
+    for (const name of [weightsFile, provenanceFile, configFile]) await rm(partial(name), { force: true });
+    throw error;
+  }
   await rm(path(configFile), { force: true });
   for (const name of [weightsFile, provenanceFile, configFile]) await rename(partial(name), path(name));
 }

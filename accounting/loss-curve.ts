@@ -149,8 +149,7 @@ const nodes = Float64Array.from({ length: degree + 1 }, (_, j) =>
  * ```
  */
 export function tabulate(curve: LossCurve, logTail: number): TabulatedLoss {
-  const first = tailPlace(x => curve.logBelow(-x), logTail, curve.steepest);
-  const last = tailPlace(x => curve.logAbove(x), logTail, curve.steepest);
+  const { first, last } = ends(curve, logTail);
   const panels: Panel[] = [];
   const count = Math.ceil(last + first);
   const width = (last + first) / count;
@@ -158,6 +157,28 @@ export function tabulate(curve: LossCurve, logTail: number): TabulatedLoss {
     addPanels(curve, -first + width * (index + 0.5), width / 2, panels);
   const outside = (Math.exp(curve.logBelow(-first)) + Math.exp(curve.logAbove(last))) * (1 + 1e-9);
   return { curve, panels, outside };
+}
+
+/** How far to each side of 0 a table reaches. */
+function ends(curve: LossCurve, logTail: number): { first: number; last: number } {
+  return {
+    first: tailPlace(x => curve.logBelow(-x), logTail, curve.steepest),
+    last: tailPlace(x => curve.logAbove(x), logTail, curve.steepest),
+  };
+}
+
+/**
+ * Nats between the ends of the table that `tabulate` would make; it has about one panel a nat.
+ *
+ * @example
+ * ```ts
+ * const curve = lossCurve(shiftedNoise({ kind: 'gaussian', noiseMultiplier: 0.001 }), 'remove');
+ * lossRange(curve, Math.log(1e-20)) > 10_000; // true
+ * ```
+ */
+export function lossRange(curve: LossCurve, logTail: number): number {
+  const { first, last } = ends(curve, logTail);
+  return curve.loss(last) - curve.loss(-first);
 }
 
 /** The least x, nearly, with logTailAt(x) <= logTail. */

@@ -4,7 +4,14 @@ import type { DpEvent, Neighbours } from './event.ts';
 import { compositionOf, type Composition } from './pld-composition.ts';
 import { gaussianDelta, invertDelta, singleStepDelta } from './pld-exact.ts';
 import { composedDeltas, composedEpsilon, type CertifiedBound } from './pld-search.ts';
-import { lossCurve, tabulate, type Direction, type ShiftedNoise, type TabulatedLoss } from './loss-curve.ts';
+import {
+  lossCurve,
+  lossRange,
+  tabulate,
+  type Direction,
+  type ShiftedNoise,
+  type TabulatedLoss,
+} from './loss-curve.ts';
 
 /**
  * The privacy-loss-distribution accountant: certified intervals for add-or-remove neighbours.
@@ -57,14 +64,10 @@ export function pldEpsilon(event: DpEvent, options: PldOptions & { readonly delt
     throw new DpError('INVALID_ARGUMENT', `Cannot ${verb}: ${reason}. Give a larger delta.`);
   }
   const composition = readComposition(event, options);
-  if (isGaussian(composition)) {
-    const ratio = composition.gaussianRatio;
-    const highest = ratio * (ratio + 80);
-    return {
-      ...invertDelta(epsilon => gaussianDelta(ratio, epsilon), { delta, highest }),
-      detail: closedForm,
-    };
-  }
+  if (isGaussian(composition))
+    return { ...gaussianEpsilon(composition.gaussianRatio, delta), detail: closedForm };
+  if (isTooWide(composition, Math.log(delta)))
+    return { ...gaussianEpsilon(unsampledRatio(composition), delta), lower: 0, detail: unsampledForm };
   if (!isSingle(composition)) return composedEpsilon(composition, { ...options, delta });
   const tables = singleTables(composition, Math.log(delta) - 30);
   const ends = tables.map(table =>
@@ -111,6 +114,10 @@ export function pldDeltas(
       ...gaussianDelta(composition.gaussianRatio, epsilon),
       detail: closedForm,
     }));
+  if (isTooWide(composition, -100)) {
+    const ratio = unsampledRatio(composition);
+    return epsilons.map(epsilon => ({ ...gaussianDelta(ratio, epsilon), lower: 0, detail: unsampledForm }));
+  }
   if (!isSingle(composition)) return composedDeltas(composition, { ...options, epsilons });
   return epsilons.map(epsilon => singleDelta(composition, epsilon));
 }
@@ -125,6 +132,7 @@ function singleDelta(composition: Composition, epsilon: number): CertifiedBound 
 
 const verb = 'account by PLD';
 const closedForm = 'closed form of the Gaussian';
+const unsampledForm = 'closed form with everybody in every step: the loss is too wide for a grid';
 
 function readComposition(event: DpEvent, { neighbours, relativeGap }: PldOptions): Composition {
   const part = unsupported(event, neighbours);
@@ -138,6 +146,35 @@ function readComposition(event: DpEvent, { neighbours, relativeGap }: PldOptions
 
 function isGaussian({ steps }: Composition): boolean {
   return steps.length === 0;
+}
+
+function gaussianEpsilon(ratio: number, delta: number): { lower: number; upper: number } {
+  return invertDelta(epsilon => gaussianDelta(ratio, epsilon), { delta, highest: ratio * (ratio + 80) });
+}
+
+/**
+ * A step whose loss spreads over this many nats protects nobody who takes part in it; tables for it would take minutes
+ * and gigabytes, and nobody needs to know such an ε to three digits.
+ */
+const widestLoss = 1e5;
+
+function isTooWide({ steps }: Composition, logDelta: number): boolean {
+  const total = steps.reduce((sum, { count }) => sum + count, 1);
+  const logTail = logDelta - Math.log(total) - 30;
+  return steps.some(({ noise }) => lossRange(lossCurve(noise, 'remove'), logTail) > widestLoss);
+}
+
+/**
+ * Sensitivity ÷ noise of all steps with everybody in each at the largest shift: above the truth, since the profile
+ * of a mixture is at most the largest of its components' (joint convexity of the hockey-stick divergence).
+ */
+function unsampledRatio({ steps, gaussianRatio }: Composition): number {
+  const square = steps.reduce(
+    (sum, { noise, count }) =>
+      sum + count * noise.shifts.reduce((most, shift) => Math.max(most, shift), 0) ** 2,
+    gaussianRatio ** 2,
+  );
+  return Math.sqrt(square) * (1 + 4e-15);
 }
 
 function isSingle({ steps, gaussianRatio }: Composition): boolean {

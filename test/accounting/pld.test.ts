@@ -333,3 +333,34 @@ describe('pldAccountant, identities', () => {
     expect(two.upper).toBeLessThan(2 * pldEpsilon(step, { delta: 5e-7, neighbours }).upper);
   });
 });
+
+describe('losses too wide for a grid', () => {
+  const step = {
+    kind: 'poisson-subsampled-gaussian',
+    noiseMultiplier: 0.001,
+    samplingProbability: 0.5,
+  } as const;
+  const event = { kind: 'repeated', event: step, count: 100 } as const;
+  const everybody = {
+    kind: 'repeated',
+    event: { kind: 'gaussian', noiseMultiplier: 0.001 },
+    count: 100,
+  } as const;
+  const neighbours = 'add-or-remove';
+
+  it('pldEpsilon() answers at once with the closed form of everybody in every step, as an upper bound alone', () => {
+    const { lower, upper, detail } = pldEpsilon(event, { delta: 1e-6, neighbours });
+    expect(lower).toBe(0);
+    expect(detail).toContain('too wide for a grid');
+    const unsampled = pldEpsilon(everybody, { delta: 1e-6, neighbours });
+    expect(upper).toBeGreaterThanOrEqual(unsampled.lower);
+    expect(upper).toBeLessThan(unsampled.upper * (1 + 1e-9));
+  });
+
+  it('pldDelta() too', () => {
+    const epsilon = 1e5;
+    const { lower, upper } = pldDelta(event, { epsilon, neighbours });
+    expect(lower).toBe(0);
+    expect(upper).toBeGreaterThanOrEqual(pldDelta(everybody, { epsilon, neighbours }).lower);
+  });
+});

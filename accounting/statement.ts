@@ -163,7 +163,7 @@ export function statementRows(statement: Statement): StatementRow[] {
     ],
     [
       'Unit of protection',
-      `one user with all of their text; at most ${unit.recordsPerUser} of their records are used`,
+      `one user with all of their text; at most ${unit.recordsPerUser} of their records are used${selection.when === 'per-draw' ? ' each time they are drawn' : ''}`,
     ],
     ['Neighbours', neighbours],
     ['Mechanism', mechanismInWords(statement)],

@@ -12,8 +12,10 @@ export interface FitOptions {
 
 function checkPopulation(plan: Plan, users: readonly UserTokens[]): void {
   const records = users.reduce((sum, user) => sum + user.records.length, 0);
-  const { population } = plan;
-  if (users.length === population.users && records === population.records) return;
+  const { population, selection } = plan;
+  // A draw caps a user's records, or blocks of them, anew: only users were counted for the sampler.
+  const sameRecords = selection.when === 'per-draw' || records === population.records;
+  if (users.length === population.users && sameRecords) return;
   throw new DpError(
     'INVALID_DATA',
     `Cannot train: the plan is for ${population.users} users with ${population.records} records, ` +

@@ -26,6 +26,7 @@ interface PlanCommandOptions extends TableOptions, CommonOptions {
   readonly steps?: number;
   readonly clipNorm: number;
   readonly strategy: SelectionStrategy;
+  readonly draw: SelectionRule['when'];
   readonly tokens?: number;
   readonly chunkTokens?: number;
   readonly tokenizer: Tokenizer['name'];
@@ -61,6 +62,15 @@ function selectionOf(options: PlanCommandOptions): Omit<SelectionRule, 'when'> {
   return { strategy, seed, tokensPerUser: tokens, chunkTokens };
 }
 
+/** Only strategies with chance in them give another draw another answer. */
+function drawOf({ draw, strategy }: PlanCommandOptions): SelectionRule['when'] {
+  if (draw === 'once' || strategy === 'random' || strategy === 'random-chunk') return draw;
+  throw new DpError(
+    'INVALID_ARGUMENT',
+    `Cannot plan: --draw is per-draw with --strategy ${strategy}, which picks the same records every time. Give --draw once.`,
+  );
+}
+
 async function populationOf(path: string | undefined, options: PlanCommandOptions): Promise<Population> {
   const { users, records, heldOut, heldOutSeed } = options;
   if (path !== undefined) {
@@ -88,7 +98,7 @@ function makeOptions(population: Population, options: PlanCommandOptions): PlanO
     steps: required(options.steps, { verb, name: '--steps', example: '500' }),
     clipNorm,
     neighbours,
-    selection: selectionOf(options),
+    selection: { ...selectionOf(options), when: drawOf(options) },
     heldOut: { fraction: options.heldOut, seed: options.heldOutSeed },
   });
 }
@@ -154,6 +164,12 @@ function addSelectionOptions(command: Command): Command {
       `which records a user keeps: ${allStrategies.join(', ')}`,
       choice('--strategy', allStrategies),
       'random',
+    )
+    .option(
+      '--draw <when>',
+      'once before training, or per-draw: anew each time a user is sampled (user-wise only)',
+      choice('--draw', ['once', 'per-draw']),
+      'once',
     )
     .option('--tokens <t>', 'most tokens per user (default: no cap)', count('--tokens'))
     .option(

@@ -140,6 +140,8 @@ describe('plan, then train', () => {
     ['a token cap', ['--tokens', '60']],
     ['random chunks', ['--strategy', 'random-chunk', '--chunk-tokens', '16']],
     ['longest first', ['--strategy', 'longest']],
+    ['records drawn anew', ['--draw', 'per-draw']],
+    ['chunks drawn anew', ['--strategy', 'random-chunk', '--chunk-tokens', '16', '--draw', 'per-draw']],
   ];
 
   it.each(rules)('agree on the population under %s', async (name, rule) => {
@@ -160,6 +162,21 @@ describe('plan, then train', () => {
       );
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     }
+  });
+
+  it('refuse to draw anew by a rule without chance in it', async () => {
+    const budget = ['--epsilon', '8', '--batch-size', '6', '--steps', '1', '--k', '2'];
+    const { code, stderr } = await runCli(
+      'plan',
+      table,
+      ...budget,
+      '--strategy',
+      'longest',
+      '--draw',
+      'per-draw',
+    );
+    expect(code).toBe(2);
+    expect(stderr).toContain('--strategy longest');
   });
 
   it('by perplexity works on a table that was selected before, and only there', async () => {

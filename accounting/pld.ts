@@ -148,7 +148,11 @@ function isGaussian({ steps }: Composition): boolean {
   return steps.length === 0;
 }
 
+/** Above this ratio the squares on the way would overflow, and nothing is protected. */
+const largestRatio = 1e100;
+
 function gaussianEpsilon(ratio: number, delta: number): { lower: number; upper: number } {
+  if (!(ratio < largestRatio)) return { lower: 0, upper: Infinity };
   return invertDelta(epsilon => gaussianDelta(ratio, epsilon), { delta, highest: ratio * (ratio + 80) });
 }
 
@@ -161,6 +165,8 @@ const widestLoss = 1e5;
 function isTooWide({ steps }: Composition, logDelta: number): boolean {
   const total = steps.reduce((sum, { count }) => sum + count, 1);
   const logTail = logDelta - Math.log(total) - 30;
+  // Between such a shift and 0 there is nothing left to tabulate, and places near it have no room for digits.
+  if (steps.some(({ noise }) => noise.shifts.some(shift => shift > 1e6))) return true;
   return steps.some(({ noise }) => lossRange(lossCurve(noise, 'remove'), logTail) > widestLoss);
 }
 

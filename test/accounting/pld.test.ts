@@ -357,6 +357,15 @@ describe('losses too wide for a grid', () => {
     expect(upper).toBeLessThan(unsampled.upper * (1 + 1e-9));
   });
 
+  it.each([1e-300, 1e-160, 1e-8])('pldEpsilon() answers for noise of %d, sampled or not', noiseMultiplier => {
+    for (const samplingProbability of [1e-5, 1]) {
+      const tiny = { ...step, noiseMultiplier, samplingProbability };
+      const { lower, upper } = pldEpsilon({ ...event, event: tiny }, { delta: 1e-6, neighbours });
+      expect(upper).toBeGreaterThan(1e15);
+      expect(lower).toBeLessThanOrEqual(upper);
+    }
+  });
+
   it('pldDelta() too', () => {
     const epsilon = 1e5;
     const { lower, upper } = pldDelta(event, { epsilon, neighbours });

@@ -45,6 +45,18 @@ function mixture(shifts: readonly number[], weights: readonly number[]): Shifted
   };
 }
 
+/**
+ * The largest shift of a step, in units of its noise; 0 where it reveals nothing.
+ *
+ * @example
+ * ```ts
+ * largestShift(shiftedNoise({ kind: 'gaussian', noiseMultiplier: 4 })); // 0.25
+ * ```
+ */
+export function largestShift({ shifts }: ShiftedNoise): number {
+  return shifts.reduce((most, shift) => Math.max(most, shift), 0);
+}
+
 /** The privacy loss log(dP/dQ) along the line, turned so that it increases, and the law P of the place on the line. */
 export interface LossCurve {
   readonly direction: Direction;
@@ -70,7 +82,7 @@ export interface LossCurve {
  * ```
  */
 export function lossCurve(step: ShiftedNoise, direction: Direction): LossCurve {
-  const steepest = step.shifts.reduce((most, shift) => Math.max(most, shift), 0);
+  const steepest = largestShift(step);
   if (direction === 'add') {
     return {
       direction,

@@ -6,6 +6,7 @@ import { gaussianDelta, invertDelta, singleStepDelta } from './pld-exact.ts';
 import { composedDeltas, composedEpsilon, type CertifiedBound } from './pld-search.ts';
 import {
   lossCurve,
+  largestShift,
   lossRange,
   tabulate,
   type Direction,
@@ -166,7 +167,7 @@ function isTooWide({ steps }: Composition, logDelta: number): boolean {
   const total = steps.reduce((sum, { count }) => sum + count, 1);
   const logTail = logDelta - Math.log(total) - 30;
   // Between such a shift and 0 there is nothing left to tabulate, and places near it have no room for digits.
-  if (steps.some(({ noise }) => noise.shifts.some(shift => shift > 1e6))) return true;
+  if (steps.some(({ noise }) => largestShift(noise) > 1e6)) return true;
   return steps.some(({ noise }) => lossRange(lossCurve(noise, 'remove'), logTail) > widestLoss);
 }
 
@@ -176,8 +177,7 @@ function isTooWide({ steps }: Composition, logDelta: number): boolean {
  */
 function unsampledRatio({ steps, gaussianRatio }: Composition): number {
   const square = steps.reduce(
-    (sum, { noise, count }) =>
-      sum + count * noise.shifts.reduce((most, shift) => Math.max(most, shift), 0) ** 2,
+    (sum, { noise, count }) => sum + count * largestShift(noise) ** 2,
     gaussianRatio ** 2,
   );
   return Math.sqrt(square) * (1 + 4e-15);

@@ -2,7 +2,7 @@ import type { Interval } from './accountant.ts';
 import { checkChoice, checkCount, checkDelta, checkPositive, checkProbability, DpError } from './check.ts';
 import type { EpsilonOptions } from './epsilon.ts';
 import { convertGroup, recordDelta, type Conversion, type GroupOptions } from './group.ts';
-import { findThreshold, type Trial } from './threshold.ts';
+import { findThreshold, type Trial } from './numerics/threshold.ts';
 
 /** What the noise is to achieve, and what is given. */
 export interface CalibrationOptions extends EpsilonOptions {

@@ -54,7 +54,7 @@ export interface PlanOption {
  * @throws DpError `INVALID_ARGUMENT`; `BUDGET_UNREACHABLE`
  * @example
  * ```ts
- * const options = planOptions({
+ * const options = compareMechanisms({
  *   contributions: Array.from({ length: 1000 }, () => 3), epsilon: 8, delta: 1e-5, recordsPerUser: [1],
  *   batchSize: 50, steps: 100, clipNorm: 1, neighbours: 'add-or-remove',
  *   selection: { strategy: 'random', seed: '1', tokensPerUser: null, chunkTokens: null },
@@ -64,7 +64,7 @@ export interface PlanOption {
  * options[0].breakEvenClipRatio; // ~1.000
  * ```
  */
-export function planOptions(question: PlanningQuestion): PlanOption[] {
+export function compareMechanisms(question: PlanningQuestion): PlanOption[] {
   const contributions = checkContributions(question.contributions);
   checkPositive(question.batchSize, { verb, name: 'batchSize' });
   return question.recordsPerUser.flatMap(recordsPerUser => {

@@ -1,8 +1,8 @@
 import type { Accountant, Bound, Interval } from './accountant.ts';
 import { checkChoice, checkDelta, DpError } from './check.ts';
 import type { DpEvent, Neighbours } from './event.ts';
-import { pldAccountant } from './pld.ts';
-import { rdpAccountant } from './rdp.ts';
+import { pldAccountant } from './pld/pld.ts';
+import { rdpAccountant } from './rdp/rdp.ts';
 
 /** Which accountants are asked: one of them, or all that support the event. */
 export type AccountantChoice = Accountant['name'] | 'all';

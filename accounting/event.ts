@@ -1,4 +1,4 @@
-import { binomialMixture } from './binomial.ts';
+import { binomialMixture } from './numerics/binomial.ts';
 import { checkCount, checkPositive, checkProbability, DpError } from './check.ts';
 
 /** Which two tables count as neighbours; never defaulted, because every number depends on it. */

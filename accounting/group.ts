@@ -2,9 +2,9 @@ import type { Bound, Interval } from './accountant.ts';
 import { checkCount } from './check.ts';
 import { epsilonOf, tightest, type BoundsByAccountant, type EpsilonOptions } from './epsilon.ts';
 import { flattenEvent, poissonEvent, poissonGroupEvent, type PoissonOptions } from './event.ts';
-import { composedCurve, epsilonOfCurve } from './rdp.ts';
-import type { RenyiCurve } from './renyi.ts';
-import { findThreshold } from './threshold.ts';
+import { composedCurve, epsilonOfCurve } from './rdp/rdp.ts';
+import type { RenyiCurve } from './rdp/renyi.ts';
+import { findThreshold } from './numerics/threshold.ts';
 
 /** Poisson sampling of records, and how many of them one user may have. */
 export interface GroupOptions extends PoissonOptions, EpsilonOptions {

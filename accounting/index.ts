@@ -25,13 +25,13 @@ export type {
 export type { Accountant, Bound, Interval } from './accountant.ts';
 export { epsilonOf } from './epsilon.ts';
 export type { AccountantChoice, BoundsByAccountant, EpsilonAnswer, EpsilonOptions } from './epsilon.ts';
-export { rdpAccountant } from './rdp.ts';
-export { pldAccountant } from './pld.ts';
+export { rdpAccountant } from './rdp/rdp.ts';
+export { pldAccountant } from './pld/pld.ts';
 export { groupEpsilon } from './group.ts';
 export type { BoundsByConversion, Conversion, GroupAnswer, GroupOptions } from './group.ts';
 export { calibrateNoise } from './calibrate.ts';
 export type { Calibration, CalibrationOptions } from './calibrate.ts';
-export { planOptions } from './compare.ts';
+export { compareMechanisms } from './compare.ts';
 export type { PlanningQuestion, PlanOption } from './compare.ts';
 export { renderStatement, statementOf, statementRows } from './statement.ts';
 export type { Statement, StatementFacts, StatementRow } from './statement.ts';

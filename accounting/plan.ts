@@ -292,9 +292,9 @@ function selectionFindings({ mechanism, unit, population, selection }: Plan): Fi
  * @throws DpError `INVALID_ARGUMENT`
  * @example
  * ```ts
- * import { planOptions } from 'privacy-unit/accounting';
+ * import { compareMechanisms } from 'privacy-unit/accounting';
  * const selection = { strategy: 'random', seed: '1', tokensPerUser: null, chunkTokens: null } as const;
- * const [, { plan }] = planOptions({
+ * const [, { plan }] = compareMechanisms({
  *   contributions: [1, 2, 3, 4], epsilon: 8, delta: 0.01, recordsPerUser: [2], batchSize: 4, steps: 10, clipNorm: 1,
  *   neighbours: 'add-or-remove', selection, heldOut: { fraction: 0, seed: '1' },
  * });
@@ -333,9 +333,9 @@ export interface PlanEpsilon {
  * @throws DpError `INVALID_ARGUMENT`
  * @example
  * ```ts
- * import { planOptions } from 'privacy-unit/accounting';
+ * import { compareMechanisms } from 'privacy-unit/accounting';
  * const selection = { strategy: 'random', seed: '1', tokensPerUser: null, chunkTokens: null } as const;
- * const [, { plan }] = planOptions({
+ * const [, { plan }] = compareMechanisms({
  *   contributions: [1, 2, 3, 4], epsilon: 8, delta: 0.01, recordsPerUser: [2], batchSize: 4, steps: 10, clipNorm: 1,
  *   neighbours: 'add-or-remove', selection, heldOut: { fraction: 0, seed: '1' },
  * });
@@ -364,9 +364,9 @@ function plannedEpsilon(options: GroupOptions, conversion: keyof BoundsByConvers
  * @param stepsList - each >= 0
  * @example
  * ```ts
- * import { planOptions } from 'privacy-unit/accounting';
+ * import { compareMechanisms } from 'privacy-unit/accounting';
  * const selection = { strategy: 'random', seed: '1', tokensPerUser: null, chunkTokens: null } as const;
- * const [, { plan }] = planOptions({
+ * const [, { plan }] = compareMechanisms({
  *   contributions: [1, 2, 3, 4], epsilon: 8, delta: 0.01, recordsPerUser: [2], batchSize: 4, steps: 10, clipNorm: 1,
  *   neighbours: 'add-or-remove', selection, heldOut: { fraction: 0, seed: '1' },
  * });

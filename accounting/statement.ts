@@ -52,9 +52,9 @@ export interface Statement {
  * @throws DpError `INVALID_ARGUMENT` where ε is no interval or steps is no count
  * @example
  * ```ts
- * import { planOptions } from 'privacy-unit/accounting';
+ * import { compareMechanisms } from 'privacy-unit/accounting';
  * const selection = { strategy: 'random', seed: '1', tokensPerUser: null, chunkTokens: null } as const;
- * const [, { plan }] = planOptions({
+ * const [, { plan }] = compareMechanisms({
  *   contributions: [1, 2, 3, 4], epsilon: 8, delta: 0.01, recordsPerUser: [2], batchSize: 4, steps: 10, clipNorm: 1,
  *   neighbours: 'add-or-remove', selection, heldOut: { fraction: 0, seed: '1' },
  * });
@@ -144,9 +144,9 @@ export type StatementRow = readonly [label: string, ...lines: string[]];
  *
  * @example
  * ```ts
- * import { planOptions } from 'privacy-unit/accounting';
+ * import { compareMechanisms } from 'privacy-unit/accounting';
  * const selection = { strategy: 'random', seed: '1', tokensPerUser: null, chunkTokens: null } as const;
- * const [, { plan }] = planOptions({
+ * const [, { plan }] = compareMechanisms({
  *   contributions: [1, 2, 3, 4], epsilon: 8, delta: 0.01, recordsPerUser: [2], batchSize: 4, steps: 10, clipNorm: 1,
  *   neighbours: 'add-or-remove', selection, heldOut: { fraction: 0, seed: '1' },
  * });
@@ -242,9 +242,9 @@ function rounded(value: number, round: (value: number) => number, digits = 4): s
  *
  * @example
  * ```ts
- * import { planOptions } from 'privacy-unit/accounting';
+ * import { compareMechanisms } from 'privacy-unit/accounting';
  * const selection = { strategy: 'random', seed: '1', tokensPerUser: null, chunkTokens: null } as const;
- * const [, { plan }] = planOptions({
+ * const [, { plan }] = compareMechanisms({
  *   contributions: [1, 2, 3, 4], epsilon: 8, delta: 0.01, recordsPerUser: [2], batchSize: 4, steps: 10, clipNorm: 1,
  *   neighbours: 'add-or-remove', selection, heldOut: { fraction: 0, seed: '1' },
  * });

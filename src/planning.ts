@@ -1,9 +1,9 @@
-import { planOptions, type Plan, type PlanOption } from '../accounting/index.ts';
+import { compareMechanisms, type Plan, type PlanOption } from '../accounting/index.ts';
 import { DpError } from '../accounting/check.ts';
 import { downward, number, renderInterval, renderTable } from './output.ts';
 
 /** What all plans of one table have in common. */
-export type PlanningOptions = Parameters<typeof planOptions>[0];
+export type PlanningOptions = Parameters<typeof compareMechanisms>[0];
 
 /** 1/users^1.1, rounded down to two digits: below 1/users for every number of users. */
 export function defaultDelta(users: number): number {

@@ -1,7 +1,12 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { allStrategies, type SelectionStrategy } from '../../selection/index.ts';
-import { planOptions, type Neighbours, type PlanOption, type SelectionRule } from '../../accounting/index.ts';
+import {
+  compareMechanisms,
+  type Neighbours,
+  type PlanOption,
+  type SelectionRule,
+} from '../../accounting/index.ts';
 import { DpError } from '../../accounting/check.ts';
 import { openTokenizer, type Tokenizer } from '../../trainer/index.ts';
 import { choice, count, counts, delta, positive, required, share } from '../arguments.ts';
@@ -89,7 +94,7 @@ async function populationOf(path: string | undefined, options: PlanCommandOption
 function makeOptions(population: Population, options: PlanCommandOptions): PlanOption[] {
   const { contributions } = population;
   const { neighbours, clipNorm, k } = options;
-  return planOptions({
+  return compareMechanisms({
     contributions,
     epsilon: required(options.epsilon, { verb, name: '--epsilon', example: '8' }),
     delta: options.delta ?? defaultDelta(contributions.length),

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { planOptions, type PlanOption } from '../../accounting/index.ts';
+import { compareMechanisms, type PlanOption } from '../../accounting/index.ts';
 import { DpError } from '../../accounting/check.ts';
 import { contributionStatistics, curate, type ContributionBucket } from '../../selection/index.ts';
 import { byteTokenizer, pretrain, type LanguageModel } from '../../trainer/index.ts';
@@ -90,7 +90,7 @@ function planBoth(source: DemoSource, question: DemoQuestion): Planned {
   }
   const delta = question.delta ?? defaultDelta(contributions.length);
   const { batchSize, steps, clipNorm } = settings;
-  const options = planOptions({
+  const options = compareMechanisms({
     contributions,
     epsilon,
     delta,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { calibrateNoise } from '../../accounting/calibrate.ts';
-import { planOptions, type PlanningQuestion } from '../../accounting/compare.ts';
+import { compareMechanisms, type PlanningQuestion } from '../../accounting/compare.ts';
 import { epsilonOfPlan, parsePlan } from '../../accounting/plan.ts';
 
 const question: PlanningQuestion = {
@@ -16,8 +16,8 @@ const question: PlanningQuestion = {
   heldOut: { fraction: 0.1, seed: '1' },
 };
 
-describe('planOptions()', () => {
-  const [byRecord, byUser] = planOptions(question);
+describe('compareMechanisms()', () => {
+  const [byRecord, byUser] = compareMechanisms(question);
 
   it('samples both units for the same record gradients a step', () => {
     // 100 users with one record, 100 with two, 800 capped at three.
@@ -54,7 +54,7 @@ describe('planOptions()', () => {
   });
 
   it('turns a probability above 1 into 1 and says so', () => {
-    const [records, users] = planOptions({
+    const [records, users] = compareMechanisms({
       ...question,
       contributions: [1, 1, 2],
       batchSize: 1000,
@@ -69,21 +69,24 @@ describe('planOptions()', () => {
   });
 
   it('selects once under Group Privacy and as asked under the other', () => {
-    const perDraw = planOptions({ ...question, selection: { ...question.selection, when: 'per-draw' } });
+    const perDraw = compareMechanisms({
+      ...question,
+      selection: { ...question.selection, when: 'per-draw' },
+    });
     expect(perDraw.map(option => option.plan.selection.when)).toEqual(['once', 'per-draw']);
     expect(perDraw.map(option => option.plan.population.records)).toEqual([2700, 5500]);
   });
 
   it('with one record per user makes both mechanisms equal', () => {
     const contributions = Array.from({ length: 500 }, () => 4);
-    const [records, users] = planOptions({ ...question, contributions, recordsPerUser: [1] });
+    const [records, users] = compareMechanisms({ ...question, contributions, recordsPerUser: [1] });
     expect(records!.plan.noiseMultiplier).toBe(users!.plan.noiseMultiplier);
     expect(records!.epsilon).toEqual(users!.epsilon);
     expect(records!.breakEvenClipRatio).toBe(1);
   });
 
   it('notes caps that nobody reaches and batches below one', () => {
-    const [, users] = planOptions({
+    const [, users] = compareMechanisms({
       ...question,
       contributions: [1, 2, 2],
       recordsPerUser: [4],
@@ -101,7 +104,7 @@ describe('planOptions()', () => {
     [{ batchSize: 0 }, 'batchSize is 0'],
     [{ clipNorm: 0 }, 'clipNorm is 0'],
   ])('refuses %j with the value', (change, shown) => {
-    expect(() => planOptions({ ...question, ...change })).toThrow(shown);
+    expect(() => compareMechanisms({ ...question, ...change })).toThrow(shown);
   });
 });
 

@@ -10,7 +10,7 @@ import {
   recordDelta,
   renyiGroupBound,
 } from '../../accounting/group.ts';
-import { renyiCurve } from '../../accounting/renyi.ts';
+import { renyiCurve } from '../../accounting/rdp/renyi.ts';
 
 const run = {
   noiseMultiplier: 2,

@@ -1,7 +1,7 @@
-import type { Accountant, Bound } from './accountant.ts';
-import { checkDelta, checkNonNegative, DpError } from './check.ts';
-import { flattenEvent, type BasicEvent, type CountedEvent, type DpEvent, type Neighbours } from './event.ts';
-import { minimise } from './minimise.ts';
+import type { Accountant, Bound } from '../accountant.ts';
+import { checkDelta, checkNonNegative, DpError } from '../check.ts';
+import { flattenEvent, type BasicEvent, type CountedEvent, type DpEvent, type Neighbours } from '../event.ts';
+import { minimise } from '../numerics/minimise.ts';
 import { renyiCurve, type RenyiCurve } from './renyi.ts';
 
 /**

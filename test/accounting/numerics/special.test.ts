@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { gaussLegendre } from '../../accounting/gauss-legendre.ts';
-import { erfc, erfcx, logNormalTail, logSumExp } from '../../accounting/special.ts';
+import { gaussLegendre } from '../../../accounting/numerics/gauss-legendre.ts';
+import { erfc, erfcx, logNormalTail, logSumExp } from '../../../accounting/numerics/special.ts';
 
 // mpmath 1.3.0, 40 digits: erfc(x), exp(x²) erfc(x), log(erfc(x / sqrt 2) / 2); truth rounded to doubles.
 const erfcTable = [

@@ -1,7 +1,7 @@
-import type { Bound } from './accountant.ts';
-import { lossCurve, tabulate, type Direction, type ShiftedNoise } from './loss-curve.ts';
-import { composeOnGrid, highestWeight, type DiscreteProfile } from './pld-compose.ts';
-import type { Composition } from './pld-composition.ts';
+import type { Bound } from '../accountant.ts';
+import { lossCurve, tabulate, type Direction, type ShiftedNoise } from '../laws/loss-curve.ts';
+import { composeOnGrid, highestWeight, type DiscreteProfile } from './compose.ts';
+import type { Composition } from '../laws/composition.ts';
 import {
   cumulantAt,
   repeatedLoss,
@@ -9,10 +9,10 @@ import {
   saddleForEpsilon,
   type RepeatedLoss,
   type Saddle,
-} from './pld-cumulants.ts';
-import { gaussianDelta } from './pld-exact.ts';
-import { deltaLower, deltaUpper, epsilonLower, epsilonUpper, smoothingsOf } from './pld-profile.ts';
-import { chooseWindow } from './pld-window.ts';
+} from '../laws/cumulants.ts';
+import { gaussianDelta } from './single.ts';
+import { deltaLower, deltaUpper, epsilonLower, epsilonUpper, smoothingsOf } from './profile.ts';
+import { chooseWindow } from './window.ts';
 
 /** A bound from both sides. */
 export interface CertifiedBound extends Bound {

@@ -1,12 +1,17 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { lossCurve, shiftedNoise, tabulate, type Direction } from '../../accounting/loss-curve.ts';
-import { composeOnGrid } from '../../accounting/pld-compose.ts';
-import { cumulantAt, panelLoss, repeatedLoss, type RepeatedLoss } from '../../accounting/pld-cumulants.ts';
-import { gaussianDelta, singleStepDelta } from '../../accounting/pld-exact.ts';
-import { gridLoss } from '../../accounting/pld-grid.ts';
-import { deltaLower, deltaUpper, smoothingsOf } from '../../accounting/pld-profile.ts';
-import { chooseWindow, logKernelMoment } from '../../accounting/pld-window.ts';
+import { lossCurve, shiftedNoise, tabulate, type Direction } from '../../../accounting/laws/loss-curve.ts';
+import { composeOnGrid } from '../../../accounting/pld/compose.ts';
+import {
+  cumulantAt,
+  panelLoss,
+  repeatedLoss,
+  type RepeatedLoss,
+} from '../../../accounting/laws/cumulants.ts';
+import { gaussianDelta, singleStepDelta } from '../../../accounting/pld/single.ts';
+import { gridLoss } from '../../../accounting/pld/grid.ts';
+import { deltaLower, deltaUpper, smoothingsOf } from '../../../accounting/pld/profile.ts';
+import { chooseWindow, logKernelMoment } from '../../../accounting/pld/window.ts';
 
 function subsampled(
   noiseMultiplier: number,

@@ -1,4 +1,4 @@
-import { gaussLegendre } from './gauss-legendre.ts';
+import { gaussLegendre } from '../numerics/gauss-legendre.ts';
 import type { Panel, TabulatedLoss } from './loss-curve.ts';
 
 /** The same step `count` times: its loss curve, and the law of its loss as quadrature nodes. */
@@ -32,7 +32,7 @@ export function panelLoss({ coefficients }: Panel, s: number): number {
  *
  * @example
  * ```ts
- * import { lossCurve, shiftedNoise, tabulate } from 'accounting/loss-curve.ts';
+ * import { lossCurve, shiftedNoise, tabulate } from 'accounting/laws/loss-curve.ts';
  * const curve = lossCurve(shiftedNoise({ kind: 'gaussian', noiseMultiplier: 1 }), 'remove');
  * const step = repeatedLoss(tabulate(curve, -80), 5);
  * cumulantAt([step], 2).value; // ~15.00000

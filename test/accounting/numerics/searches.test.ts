@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { minimise } from '../../accounting/minimise.ts';
-import { findThreshold } from '../../accounting/threshold.ts';
+import { minimise } from '../../../accounting/numerics/minimise.ts';
+import { findThreshold } from '../../../accounting/numerics/threshold.ts';
 
 describe('minimise()', () => {
   it('finds the minimum of a function with one valley, infinite walls included', () => {

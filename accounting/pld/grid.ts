@@ -1,7 +1,7 @@
-import { gaussLegendre, type QuadratureRule } from './gauss-legendre.ts';
-import type { Panel } from './loss-curve.ts';
-import { panelLoss, type RepeatedLoss } from './pld-cumulants.ts';
-import type { LossWindow } from './pld-window.ts';
+import { gaussLegendre, type QuadratureRule } from '../numerics/gauss-legendre.ts';
+import type { Panel } from '../laws/loss-curve.ts';
+import { panelLoss, type RepeatedLoss } from '../laws/cumulants.ts';
+import type { LossWindow } from './window.ts';
 
 /** The loss of one step on a grid, tilted and normalised, laid cyclically over the window. */
 export interface GridLoss {

@@ -1,4 +1,4 @@
-import type { BasicEvent, Neighbours } from './event.ts';
+import type { BasicEvent, Neighbours } from '../event.ts';
 import { lossIntegral, type LossMoments, type Mixture } from './renyi-quadrature.ts';
 
 /** Rényi differential privacy as a function: order > 1 in, ε in nats out, an upper bound, never NaN. */

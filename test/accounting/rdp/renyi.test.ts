@@ -1,8 +1,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { renyiCurve } from '../../accounting/renyi.ts';
-import { lossIntegral } from '../../accounting/renyi-quadrature.ts';
-import { referenceVectors } from './vectors.ts';
+import { renyiCurve } from '../../../accounting/rdp/renyi.ts';
+import { lossIntegral } from '../../../accounting/rdp/renyi-quadrature.ts';
+import { referenceVectors } from '../vectors.ts';
 
 function sampled(noiseMultiplier: number, samplingProbability: number) {
   return { kind: 'poisson-subsampled-gaussian', noiseMultiplier, samplingProbability } as const;

@@ -1,8 +1,8 @@
-import { gaussLegendre } from './gauss-legendre.ts';
-import type { Panel, TabulatedLoss } from './loss-curve.ts';
-import { panelLoss } from './pld-cumulants.ts';
-import { bisect, type DeltaBounds } from './pld-profile.ts';
-import { erfcx } from './special.ts';
+import { gaussLegendre } from '../numerics/gauss-legendre.ts';
+import type { Panel, TabulatedLoss } from '../laws/loss-curve.ts';
+import { panelLoss } from '../laws/cumulants.ts';
+import { bisect, type DeltaBounds } from './profile.ts';
+import { erfcx } from '../numerics/special.ts';
 
 /**
  * δ of a Gaussian mechanism, by its closed form.

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { binomialMixture } from '../../accounting/binomial.ts';
+import { binomialMixture } from '../../../accounting/numerics/binomial.ts';
 
 /** Binomial(trials, a/2^20) in integers: the numerators over 2^(20·trials). */
 function exactTerms(trials: number, numerator: bigint): bigint[] {

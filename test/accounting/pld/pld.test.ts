@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { CertifiedBound } from '../../accounting/pld-search.ts';
-import { DpError } from '../../accounting/check.ts';
+import type { CertifiedBound } from '../../../accounting/pld/search.ts';
+import { DpError } from '../../../accounting/check.ts';
 import {
   gaussianEvent,
   poissonEvent,
@@ -9,11 +9,11 @@ import {
   repeat,
   sequence,
   type DpEvent,
-} from '../../accounting/event.ts';
-import { pldAccountant, pldDelta, pldDeltas, pldEpsilon } from '../../accounting/pld.ts';
-import { rdpAccountant } from '../../accounting/rdp.ts';
-import { erfc } from '../../accounting/special.ts';
-import { eventOf, neighboursOf, referenceVectors, type Vector } from './vectors.ts';
+} from '../../../accounting/event.ts';
+import { pldAccountant, pldDelta, pldDeltas, pldEpsilon } from '../../../accounting/pld/pld.ts';
+import { rdpAccountant } from '../../../accounting/rdp/rdp.ts';
+import { erfc } from '../../../accounting/numerics/special.ts';
+import { eventOf, neighboursOf, referenceVectors, type Vector } from '../vectors.ts';
 
 const neighbours = 'add-or-remove';
 

@@ -1,9 +1,9 @@
-import type { Accountant } from './accountant.ts';
-import { checkDelta, checkNonNegative, checkPositive, DpError } from './check.ts';
-import type { DpEvent, Neighbours } from './event.ts';
-import { compositionOf, type Composition } from './pld-composition.ts';
-import { gaussianDelta, invertDelta, singleStepDelta } from './pld-exact.ts';
-import { composedDeltas, composedEpsilon, type CertifiedBound } from './pld-search.ts';
+import type { Accountant } from '../accountant.ts';
+import { checkDelta, checkNonNegative, checkPositive, DpError } from '../check.ts';
+import type { DpEvent, Neighbours } from '../event.ts';
+import { compositionOf, type Composition } from '../laws/composition.ts';
+import { gaussianDelta, invertDelta, singleStepDelta } from './single.ts';
+import { composedDeltas, composedEpsilon, type CertifiedBound } from './search.ts';
 import {
   lossCurve,
   largestShift,
@@ -12,14 +12,14 @@ import {
   type Direction,
   type ShiftedNoise,
   type TabulatedLoss,
-} from './loss-curve.ts';
+} from '../laws/loss-curve.ts';
 
 /**
  * The privacy-loss-distribution accountant: certified intervals for add-or-remove neighbours.
  *
  * Gaussians alone and single steps are integrated exactly. Compositions are discretised by connecting the dots
  * (Doroshenko et al., arXiv 2207.04380) on a grid chosen for the wanted gap, tilted to the saddle point and composed by FFT;
- * the lower bound is argued in pld-profile.ts. Discretisation, tails, wrap-around and rounding are all inside the interval.
+ * the lower bound is argued in profile.ts. Discretisation, tails, wrap-around and rounding are all inside the interval.
  *
  * @example
  * ```ts

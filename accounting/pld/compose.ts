@@ -1,7 +1,7 @@
-import { fftError, inverseRealFft, realFft, type HalfSpectrum } from './fft.ts';
-import { stepCumulant, type RepeatedLoss } from './pld-cumulants.ts';
-import { gridLoss, type GridLoss } from './pld-grid.ts';
-import { chooseWindow, type LossWindow, type WindowRequest } from './pld-window.ts';
+import { fftError, inverseRealFft, realFft, type HalfSpectrum } from '../numerics/fft.ts';
+import { stepCumulant, type RepeatedLoss } from '../laws/cumulants.ts';
+import { gridLoss, type GridLoss } from './grid.ts';
+import { chooseWindow, type LossWindow, type WindowRequest } from './window.ts';
 
 /**
  * δ of a composition of steps on a grid, as a function of ε, with everything that may be wrong about it.

@@ -1,7 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { deltaOfCurve, epsilonOfCurve, rdpAccountant } from '../../accounting/rdp.ts';
-import { gaussianEvent, poissonEvent, poissonGroupEvent, repeat, sequence } from '../../accounting/event.ts';
-import { eventOf, neighboursOf, referenceVectors } from './vectors.ts';
+import { deltaOfCurve, epsilonOfCurve, rdpAccountant } from '../../../accounting/rdp/rdp.ts';
+import {
+  gaussianEvent,
+  poissonEvent,
+  poissonGroupEvent,
+  repeat,
+  sequence,
+} from '../../../accounting/event.ts';
+import { eventOf, neighboursOf, referenceVectors } from '../vectors.ts';
 
 const relation = { neighbours: 'add-or-remove' } as const;
 const isOneStepOfSampling = (id: string): boolean => id.startsWith('psg1-');

@@ -1,5 +1,5 @@
-import { checkCount, checkPositive, checkProbability, DpError } from './check.ts';
-import { flattenEvent, type BasicEvent, type DpEvent, type MixtureOfGaussiansEvent } from './event.ts';
+import { checkCount, checkPositive, checkProbability, DpError } from '../check.ts';
+import { flattenEvent, type BasicEvent, type DpEvent, type MixtureOfGaussiansEvent } from '../event.ts';
 import { shiftedNoise, type ShiftedNoise } from './loss-curve.ts';
 
 /** An event as the accountant sees it: all plain Gaussians as one, and the other steps with their counts. */

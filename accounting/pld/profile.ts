@@ -1,5 +1,5 @@
-import { gaussLegendre } from './gauss-legendre.ts';
-import type { DiscreteProfile } from './pld-compose.ts';
+import { gaussLegendre } from '../numerics/gauss-legendre.ts';
+import type { DiscreteProfile } from './compose.ts';
 
 /*
  * Bounds on the true δ from the discrete composition.

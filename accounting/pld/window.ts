@@ -1,4 +1,4 @@
-import { cumulantAt, type RepeatedLoss } from './pld-cumulants.ts';
+import { cumulantAt, type RepeatedLoss } from '../laws/cumulants.ts';
 
 /** A stretch of the loss axis as long as one transform, cut into `size` cells. */
 export interface LossWindow {
@@ -24,7 +24,7 @@ export interface WindowRequest {
   readonly largestSize: number;
 }
 
-/** The gap between upper and lower bound is about this × steps × spacing² × (1 + tilt); see pld-profile.ts. */
+/** The gap between upper and lower bound is about this × steps × spacing² × (1 + tilt); see profile.ts. */
 const gapFactor = 0.53;
 const logWanted = -32;
 const smallestSize = 2 ** 10;
@@ -77,7 +77,7 @@ function tailEdge(
 
 /**
  * log E[exp(z·X)] of the kernel of density ∝ exp(x/2) on [-spacing, spacing], which dominates what connecting the dots adds
- * to the loss of one step (see pld-profile.ts); 0 or less for z in [-1, 0].
+ * to the loss of one step (see profile.ts); 0 or less for z in [-1, 0].
  */
 export function logKernelMoment(z: number, spacing: number): number {
   const rate = Math.abs(z + 0.5) * spacing;

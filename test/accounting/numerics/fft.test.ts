@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { fftError, inverseRealFft, realFft } from '../../accounting/fft.ts';
+import { fftError, inverseRealFft, realFft } from '../../../accounting/numerics/fft.ts';
 
 function slowSpectrum(signal: Float64Array): { real: number[]; imaginary: number[] } {
   const size = signal.length;

@@ -1,5 +1,5 @@
-import type { BasicEvent } from './event.ts';
-import { logNormalTail, logSumExp } from './special.ts';
+import type { BasicEvent } from '../event.ts';
+import { logNormalTail, logSumExp } from '../numerics/special.ts';
 
 /** Which of the two neighbouring tables is the larger one: P is the mixture for `remove`, the bare noise for `add`. */
 export type Direction = 'remove' | 'add';

@@ -75,7 +75,10 @@ interface Answered extends Trial {
 function search(question: Question, options: { start: number; tolerance: number }): Answered {
   const answers = new Map<number, Interval>();
   const excess = (logNoise: number): number => {
-    const { bound } = convertGroup({ ...question, noiseMultiplier: Math.exp(logNoise) }, question.conversion);
+    // The narrowest accountant alone: what all of them together answer later is at most that.
+    const accountant = question.accountant ?? 'exact';
+    const asked = { ...question, accountant, noiseMultiplier: Math.exp(logNoise) };
+    const { bound } = convertGroup(asked, question.conversion);
     answers.set(logNoise, { lower: bound.lower ?? 0, upper: bound.upper });
     return Math.log(bound.upper / question.epsilon);
   };

@@ -6,17 +6,79 @@ import {
   checkProbability,
   DpError,
 } from './check.ts';
-import type { DpEvent } from './event.ts';
+import type { BasicEvent, DpEvent } from './event.ts';
 import { readFields } from './fields.ts';
 
 const verb = 'read the event';
-const kinds = [
-  'gaussian',
-  'poisson-subsampled-gaussian',
-  'mixture-of-gaussians',
-  'repeated',
-  'sequence',
-] as const;
+
+/** Reads one field; throws `INVALID_ARGUMENT` naming it. */
+type FieldReader<T> = (value: unknown, name: string) => T;
+
+const positive: FieldReader<number> = (value, name) => checkPositive(value, { verb, name });
+const probability: FieldReader<number> = (value, name) => checkProbability(value, { verb, name });
+const count: FieldReader<number> = (value, name) => checkCount(value, { verb, name });
+const nonNegative: FieldReader<number> = (value, name) => checkNonNegative(value, { verb, name });
+
+const belowOne: FieldReader<number> = (value, name) => {
+  const checked = checkNonNegative(value, { verb, name });
+  if (checked < 1) return checked;
+  throw wrong(name, value, 'a number of at least 0 and below 1');
+};
+
+const buckets: FieldReader<number> = (value, name) => checkCount(value, { verb, name, least: 2 });
+
+const meanRuns: FieldReader<number> = (value, name) => {
+  const checked = checkPositive(value, { verb, name });
+  if (checked >= 1) return checked;
+  throw wrong(name, value, 'a mean of at least 1');
+};
+
+const shape: FieldReader<number | 'poisson'> = (value, name) => {
+  if (value === 'poisson') return value;
+  if (typeof value === 'number' && Number.isFinite(value) && value > -1) return value;
+  throw wrong(name, value, 'a number above -1, or "poisson"');
+};
+
+const order: FieldReader<'persistent' | 'reshuffled'> = (value, name) =>
+  checkChoice(value, { verb, name, choices: ['persistent', 'reshuffled'] });
+
+const inner: FieldReader<DpEvent> = value => parseEvent(value);
+
+const innerList: FieldReader<DpEvent[]> = (value, name) => {
+  if (!Array.isArray(value) || value.length === 0) throw wrong(name, value, 'a list of events');
+  return value.map(parseEvent);
+};
+
+const sensitivities: FieldReader<number[]> = (value, name) => readNumbers(value, name, isAscending);
+const probabilities: FieldReader<number[]> = (value, name) => readNumbers(value, name, isDistribution);
+
+const noise = { noiseMultiplier: positive };
+const sampled = { ...noise, samplingProbability: probability };
+
+type Kind = DpEvent['kind'];
+
+/** Fields of every kind of event beside `kind`. */
+const readers: Readonly<Record<Kind, Readonly<Record<string, FieldReader<unknown>>>>> = {
+  gaussian: noise,
+  'poisson-subsampled-gaussian': sampled,
+  'mixture-of-gaussians': { ...noise, sensitivities, probabilities },
+  laplace: noise,
+  'poisson-subsampled-laplace': sampled,
+  'discrete-gaussian': { scale: positive, sensitivity: count },
+  'randomised-response': { randomProbability: probability, buckets },
+  guarantee: { epsilon: nonNegative, delta: belowOne },
+  'fixed-size-gaussian': { ...noise, datasetSize: count, batchSize: count, groupSize: count },
+  'truncated-poisson-gaussian': { ...sampled, datasetSize: count, maximumBatchSize: count },
+  'balls-in-bins-gaussian': { ...noise, stepsPerEpoch: count },
+  'shuffled-gaussian': { ...noise, stepsPerEpoch: count, epochs: count, order },
+  'repeat-and-select': { event: inner, meanRuns, shape },
+  repeated: { event: inner, count },
+  sequence: { events: innerList },
+};
+
+/** Every kind of event, in the order in which messages list them. */
+// oxlint-disable-next-line no-unsafe-type-assertion -- the keys of our own object
+export const eventKinds: readonly Kind[] = Object.keys(readers) as Kind[];
 
 /**
  * Takes a value from outside as an event; `parseEvent(JSON.parse(JSON.stringify(event)))` equals `event`.
@@ -29,51 +91,58 @@ const kinds = [
  * ```
  */
 export function parseEvent(json: unknown): DpEvent {
-  const kind = checkChoice(kindOf(json), { verb, name: 'kind', choices: kinds });
-  return readers[kind](json);
+  const kind = checkChoice(kindOf(json), { verb, name: 'kind', choices: eventKinds });
+  const fields = readers[kind];
+  const values: Readonly<Record<string, unknown>> = readFields(json, {
+    verb,
+    name: kind,
+    keys: ['kind', ...Object.keys(fields)],
+  });
+  const read = Object.entries(fields).map(([name, reader]) => [name, reader(values[name], name)] as const);
+  // oxlint-disable-next-line no-unsafe-type-assertion -- exactly the fields of this kind were read, each by its reader
+  const event = { kind, ...Object.fromEntries(read) } as DpEvent;
+  const finding = contradiction(event);
+  if (finding === undefined) return event;
+  throw new DpError('INVALID_ARGUMENT', `Cannot ${verb}: ${finding}.`);
 }
 
 function kindOf(json: unknown): unknown {
   return typeof json === 'object' && json !== null && 'kind' in json ? json.kind : undefined;
 }
 
-const readers: Record<(typeof kinds)[number], (json: unknown) => DpEvent> = {
-  gaussian: json => {
-    const fields = readFields(json, { verb, name: 'gaussian', keys: ['kind', 'noiseMultiplier'] });
-    return { kind: 'gaussian', noiseMultiplier: readNoise(fields) };
-  },
-  'poisson-subsampled-gaussian': json => {
-    const keys = ['kind', 'noiseMultiplier', 'samplingProbability'] as const;
-    const fields = readFields(json, { verb, name: 'poisson-subsampled-gaussian', keys });
-    const samplingProbability = checkProbability(fields.samplingProbability, {
-      verb,
-      name: 'samplingProbability',
-    });
-    return { kind: 'poisson-subsampled-gaussian', noiseMultiplier: readNoise(fields), samplingProbability };
-  },
-  'mixture-of-gaussians': json => {
-    const keys = ['kind', 'noiseMultiplier', 'sensitivities', 'probabilities'] as const;
-    const fields = readFields(json, { verb, name: 'mixture-of-gaussians', keys });
-    const sensitivities = readNumbers(fields.sensitivities, 'sensitivities', isAscending);
-    const probabilities = readNumbers(fields.probabilities, 'probabilities', isDistribution);
-    if (sensitivities.length !== probabilities.length)
-      throw wrong('probabilities', probabilities, `${sensitivities.length} numbers, one a sensitivity`);
-    return { kind: 'mixture-of-gaussians', noiseMultiplier: readNoise(fields), sensitivities, probabilities };
-  },
-  repeated: json => {
-    const fields = readFields(json, { verb, name: 'repeated', keys: ['kind', 'event', 'count'] });
-    const count = checkCount(fields.count, { verb, name: 'count' });
-    return { kind: 'repeated', event: parseEvent(fields.event), count };
-  },
-  sequence: json => {
-    const { events } = readFields(json, { verb, name: 'sequence', keys: ['kind', 'events'] });
-    if (!Array.isArray(events) || events.length === 0) throw wrong('events', events, 'a list of events');
-    return { kind: 'sequence', events: events.map(parseEvent) };
-  },
-};
+/** What can't be true of fields together: the reason and what to change. */
+function contradiction(event: DpEvent): string | undefined {
+  switch (event.kind) {
+    case 'mixture-of-gaussians':
+      return mixtureContradiction(event);
+    case 'fixed-size-gaussian':
+      return fixedSizeContradiction(event);
+    case 'randomised-response':
+      return event.randomProbability < 1e-300
+        ? `randomProbability is ${event.randomProbability}. Give at least 1e-300`
+        : undefined;
+    case 'discrete-gaussian':
+      return event.scale > 2e4 ? `scale is ${event.scale}. Give at most 20000` : undefined;
+    case 'truncated-poisson-gaussian':
+      return event.datasetSize > 1e12 ? `datasetSize is ${event.datasetSize}. Give at most 1e12` : undefined;
+    default:
+      return undefined;
+  }
+}
 
-function readNoise({ noiseMultiplier }: { readonly noiseMultiplier: unknown }): number {
-  return checkPositive(noiseMultiplier, { verb, name: 'noiseMultiplier' });
+type EventOf<K extends BasicEvent['kind']> = Extract<BasicEvent, { kind: K }>;
+
+function mixtureContradiction(event: EventOf<'mixture-of-gaussians'>): string | undefined {
+  const [expected, given] = [event.sensitivities.length, event.probabilities.length];
+  if (expected === given) return undefined;
+  return `sensitivities has ${expected} values but probabilities has ${given}. Give one probability for each`;
+}
+
+function fixedSizeContradiction(event: EventOf<'fixed-size-gaussian'>): string | undefined {
+  const { datasetSize, batchSize, groupSize } = event;
+  if (batchSize > datasetSize) return `batchSize ${batchSize} exceeds datasetSize ${datasetSize}. Lower it`;
+  if (groupSize > datasetSize) return `groupSize ${groupSize} exceeds datasetSize ${datasetSize}. Lower it`;
+  return groupSize > 10_000 ? `groupSize is ${groupSize}. Give at most 10000 records per user` : undefined;
 }
 
 /** What is wrong with a list, or undefined. */

@@ -29,6 +29,95 @@ export interface MixtureOfGaussiansEvent {
   readonly probabilities: readonly number[];
 }
 
+/** One release of a sum with L1 sensitivity 1 plus Laplace noise of scale `noiseMultiplier`. */
+export interface LaplaceEvent {
+  readonly kind: 'laplace';
+  readonly noiseMultiplier: number;
+}
+
+/** The same, after every unit of protection entered the sum independently with `samplingProbability`. */
+export interface SubsampledLaplaceEvent {
+  readonly kind: 'poisson-subsampled-laplace';
+  readonly noiseMultiplier: number;
+  readonly samplingProbability: number;
+}
+
+/** One release of a whole number with whole sensitivity plus noise on the integers ∝ exp(-k² / (2·scale²)). */
+export interface DiscreteGaussianEvent {
+  readonly kind: 'discrete-gaussian';
+  readonly scale: number;
+  readonly sensitivity: number;
+}
+
+/** One of `buckets` answers: with `randomProbability` a uniformly random one, else the true one. */
+export interface RandomisedResponseEvent {
+  readonly kind: 'randomised-response';
+  readonly randomProbability: number;
+  readonly buckets: number;
+}
+
+/** Anything that is (epsilon, delta)-DP under the neighbouring relation asked about; delta 0 is pure DP. */
+export interface GuaranteeEvent {
+  readonly kind: 'guarantee';
+  readonly epsilon: number;
+  readonly delta: number;
+}
+
+/**
+ * One step of the Gaussian mechanism over a batch of exactly `batchSize` of `datasetSize` records, drawn without
+ * replacement; `groupSize` of the records are those of the unit of protection. The larger table has `datasetSize`.
+ */
+export interface FixedSizeGaussianEvent {
+  readonly kind: 'fixed-size-gaussian';
+  readonly noiseMultiplier: number;
+  readonly datasetSize: number;
+  readonly batchSize: number;
+  readonly groupSize: number;
+}
+
+/**
+ * One step over a Poisson sample of which at most `maximumBatchSize` records, chosen at random, are used
+ * (Ganesh, arXiv 2508.15089).
+ */
+export interface TruncatedPoissonGaussianEvent {
+  readonly kind: 'truncated-poisson-gaussian';
+  readonly noiseMultiplier: number;
+  readonly samplingProbability: number;
+  readonly datasetSize: number;
+  readonly maximumBatchSize: number;
+}
+
+/** One epoch of `stepsPerEpoch` Gaussian steps, each unit taking part in exactly one of them, chosen at random for itself. */
+export interface BallsInBinsGaussianEvent {
+  readonly kind: 'balls-in-bins-gaussian';
+  readonly noiseMultiplier: number;
+  readonly stepsPerEpoch: number;
+}
+
+/**
+ * Epochs of `stepsPerEpoch` Gaussian steps over batches of a shuffled table: shuffled once for all epochs
+ * (`persistent`) or anew for each (`reshuffled`). Only lower bounds of its privacy cost are known.
+ */
+export interface ShuffledGaussianEvent {
+  readonly kind: 'shuffled-gaussian';
+  readonly noiseMultiplier: number;
+  readonly stepsPerEpoch: number;
+  readonly epochs: number;
+  readonly order: 'persistent' | 'reshuffled';
+}
+
+/**
+ * `event` run a random number of times, of which only the best result is released (Papernot and Steinke,
+ * arXiv 2110.03620). The number is Poisson with mean `meanRuns`, or truncated negative binomial with `shape` > -1
+ * (1 is geometric, 0 logarithmic) and mean `meanRuns`.
+ */
+export interface RepeatAndSelectEvent {
+  readonly kind: 'repeat-and-select';
+  readonly event: DpEvent;
+  readonly meanRuns: number;
+  readonly shape: number | 'poisson';
+}
+
 /** The same event `count` times in a row, adaptively. */
 export interface RepeatedEvent {
   readonly kind: 'repeated';
@@ -42,12 +131,24 @@ export interface SequenceEvent {
   readonly events: readonly DpEvent[];
 }
 
-/** What happened to the data: plain serialisable data that any accountant interprets. */
-export type DpEvent =
-  GaussianEvent | SubsampledGaussianEvent | MixtureOfGaussiansEvent | RepeatedEvent | SequenceEvent;
+/** An event that is no composition: what one step of training is, or one epoch where steps depend on each other. */
+export type BasicEvent =
+  | GaussianEvent
+  | SubsampledGaussianEvent
+  | MixtureOfGaussiansEvent
+  | LaplaceEvent
+  | SubsampledLaplaceEvent
+  | DiscreteGaussianEvent
+  | RandomisedResponseEvent
+  | GuaranteeEvent
+  | FixedSizeGaussianEvent
+  | TruncatedPoissonGaussianEvent
+  | BallsInBinsGaussianEvent
+  | ShuffledGaussianEvent
+  | RepeatAndSelectEvent;
 
-/** An event without structure: what one step of training is. */
-export type BasicEvent = GaussianEvent | SubsampledGaussianEvent | MixtureOfGaussiansEvent;
+/** What happened to the data: plain serialisable data that any accountant interprets. */
+export type DpEvent = BasicEvent | RepeatedEvent | SequenceEvent;
 
 /** A basic event and how often it happened. */
 export interface CountedEvent {

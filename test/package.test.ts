@@ -58,8 +58,18 @@ describe('the house', () => {
     });
   }
 
-  it('accounting/ imports nothing but itself', () => {
-    expect(typescriptFiles('accounting').flatMap(foreignImports)).toEqual([]);
+  it('accounting/ imports nothing but itself, and mathjs in the referee alone', () => {
+    const isReferee = (file: string): boolean => file.startsWith('accounting/referee');
+    const files = typescriptFiles('accounting');
+    expect(files.filter(file => !isReferee(file)).flatMap(foreignImports)).toEqual([]);
+    expect(new Set(files.filter(isReferee).flatMap(foreignImports))).toEqual(new Set(['mathjs']));
+  });
+
+  it('no accountant asks the referee', () => {
+    const users = typescriptFiles('accounting')
+      .filter(file => !file.startsWith('accounting/referee'))
+      .filter(file => relativeImports(file).some(target => target.startsWith('accounting/referee')));
+    expect(users).toEqual([]);
   });
 
   it('every package that the product imports is declared', () => {

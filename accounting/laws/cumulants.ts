@@ -1,7 +1,7 @@
 import { gaussLegendre } from '../numerics/gauss-legendre.ts';
-import type { Panel, TabulatedLoss } from './loss-curve.ts';
+import type { Panel, TabulatedLoss } from './table.ts';
 
-/** The same step `count` times: its loss curve, and the law of its loss as quadrature nodes. */
+/** The same step `count` times: its law, and that again as quadrature nodes: those of the panels, then the atoms. */
 export interface RepeatedLoss {
   readonly table: TabulatedLoss;
   readonly count: number;
@@ -18,6 +18,8 @@ export interface Cumulant {
 }
 
 const rule = gaussLegendre(8);
+/** Nodes that a panel has among those of its step. */
+export const nodesPerPanel: number = rule.nodes.length;
 const logRootTwoPi = Math.log(2 * Math.PI) / 2;
 
 /** Value of a panel's polynomial at s in [-1, 1]. */
@@ -32,27 +34,31 @@ export function panelLoss({ coefficients }: Panel, s: number): number {
  *
  * @example
  * ```ts
- * import { lossCurve, shiftedNoise, tabulate } from 'accounting/laws/loss-curve.ts';
- * const curve = lossCurve(shiftedNoise({ kind: 'gaussian', noiseMultiplier: 1 }), 'remove');
- * const step = repeatedLoss(tabulate(curve, -80), 5);
+ * import { gaussianLaws } from 'accounting/laws/gaussian.ts';
+ * import { tabulate } from 'accounting/laws/table.ts';
+ * const { dominating } = gaussianLaws({ kind: 'gaussian', noiseMultiplier: 1 }, 'add-or-remove');
+ * const step = repeatedLoss(tabulate(dominating.remove, -80), 5);
  * cumulantAt([step], 2).value; // ~15.00000
  * ```
  */
 export function repeatedLoss(table: TabulatedLoss, count: number): RepeatedLoss {
-  const size = table.panels.length * rule.nodes.length;
-  const losses = new Float64Array(size);
-  const logWeights = new Float64Array(size);
-  let at = 0;
-  for (const panel of table.panels) {
-    for (let node = 0; node < rule.nodes.length; node += 1) {
+  const inPanels = table.panels.length * nodesPerPanel;
+  const losses = new Float64Array(inPanels + table.atoms.length);
+  const logWeights = new Float64Array(losses.length);
+  table.panels.forEach((panel, index) => {
+    for (let node = 0; node < nodesPerPanel; node += 1) {
+      const at = index * nodesPerPanel + node;
       const loss = panelLoss(panel, rule.nodes[node]!);
       const place = panel.centre + panel.radius * rule.nodes[node]!;
       losses[at] = loss;
       logWeights[at] =
-        table.curve.logDensity(place, loss) - logRootTwoPi + Math.log(panel.radius * rule.weights[node]!);
-      at += 1;
+        panel.curve.logDensity(place, loss) - logRootTwoPi + Math.log(panel.radius * rule.weights[node]!);
     }
-  }
+  });
+  table.atoms.forEach(({ loss, logMass }, index) => {
+    losses[inPanels + index] = loss;
+    logWeights[inPanels + index] = logMass;
+  });
   return { table, count, losses, weights: logWeights.map(Math.exp), logWeights };
 }
 

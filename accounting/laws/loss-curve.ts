@@ -1,8 +1,11 @@
-import type { BasicEvent } from '../event.ts';
+import type { GaussianEvent, MixtureOfGaussiansEvent, SubsampledGaussianEvent } from '../event.ts';
 import { logNormalTail, logSumExp } from '../numerics/special.ts';
 
-/** Which of the two neighbouring tables is the larger one: P is the mixture for `remove`, the bare noise for `add`. */
-export type Direction = 'remove' | 'add';
+/**
+ * Which of the two neighbouring tables is the larger one: P is the mixture for `remove`, the bare noise for `add`;
+ * under `replace` both are mixtures.
+ */
+export type Direction = 'remove' | 'add' | 'replace';
 
 /**
  * One step as a pair of laws on a line, in units of the noise: Σ weights N(shifts, 1) against N(0, 1).
@@ -25,7 +28,9 @@ export interface ShiftedNoise {
  * shiftedNoise({ kind: 'gaussian', noiseMultiplier: 4 }).shifts[0]; // 0.25
  * ```
  */
-export function shiftedNoise(event: BasicEvent): ShiftedNoise {
+export function shiftedNoise(
+  event: GaussianEvent | SubsampledGaussianEvent | MixtureOfGaussiansEvent,
+): ShiftedNoise {
   if (event.kind === 'gaussian') return mixture([1 / event.noiseMultiplier], [1]);
   if (event.kind === 'poisson-subsampled-gaussian') {
     const { samplingProbability: sampled, noiseMultiplier } = event;
@@ -57,9 +62,15 @@ export function largestShift({ shifts }: ShiftedNoise): number {
   return shifts.reduce((most, shift) => Math.max(most, shift), 0);
 }
 
-/** The privacy loss log(dP/dQ) along the line, turned so that it increases, and the law P of the place on the line. */
+/**
+ * The privacy loss log(dP/dQ) along the line, turned so that it increases, and the law P of the place on the line.
+ * P may weigh less than 1: a law can have several curves and atoms besides.
+ */
 export interface LossCurve {
-  readonly direction: Direction;
+  /** Only places from here; -Infinity where left out. */
+  readonly from?: number | undefined;
+  /** Only places up to here; Infinity where left out. */
+  readonly to?: number | undefined;
   /** Increasing in `place`. */
   loss(place: number): number;
   /** log of P's density without the constant -log(2π)/2, given the loss at `place`. */
@@ -75,31 +86,44 @@ export interface LossCurve {
 /**
  * The loss curve of one step in one direction.
  *
+ * Under `replace` the unit's contribution changes sign: Σ weights N(shifts, 1) against its mirror image, which is its own
+ * other direction (Lebeda et al., arXiv 2405.20769, for one shift).
+ *
  * @example
  * ```ts
  * const step = shiftedNoise({ kind: 'gaussian', noiseMultiplier: 0.5 });
  * lossCurve(step, 'remove').loss(1); // 0
+ * lossCurve(step, 'replace').loss(1); // 8
  * ```
  */
 export function lossCurve(step: ShiftedNoise, direction: Direction): LossCurve {
-  const steepest = largestShift(step);
-  if (direction === 'add') {
+  if (direction === 'add') return addCurve(step);
+  const tails = {
+    logBelow: (x: number): number => logMixtureTail(step, shift => shift - x),
+    logAbove: (x: number): number => logMixtureTail(step, shift => x - shift),
+  };
+  if (direction === 'remove')
     return {
-      direction,
-      steepest,
-      loss: place => -logRatio(step, -place),
-      logDensity: place => (-place * place) / 2,
-      logBelow: x => logNormalTail(-x),
-      logAbove: x => logNormalTail(x),
+      ...tails,
+      steepest: largestShift(step),
+      loss: place => logRatio(step, place),
+      logDensity: (place, loss) => (-place * place) / 2 + loss,
     };
-  }
   return {
-    direction,
-    steepest,
-    loss: place => logRatio(step, place),
-    logDensity: (place, loss) => (-place * place) / 2 + loss,
-    logBelow: x => logMixtureTail(step, shift => shift - x),
-    logAbove: x => logMixtureTail(step, shift => x - shift),
+    ...tails,
+    steepest: 2 * largestShift(step),
+    loss: place => logRatio(step, place) - logRatio(step, -place),
+    logDensity: place => (-place * place) / 2 + logRatio(step, place),
+  };
+}
+
+function addCurve(step: ShiftedNoise): LossCurve {
+  return {
+    steepest: largestShift(step),
+    loss: place => -logRatio(step, -place),
+    logDensity: place => (-place * place) / 2,
+    logBelow: x => logNormalTail(-x),
+    logAbove: x => logNormalTail(x),
   };
 }
 
@@ -128,136 +152,4 @@ function logRatio({ shifts, weights, idle }: ShiftedNoise, y: number): number {
 function logRatioFar({ shifts, weights, idle }: ShiftedNoise, y: number): number {
   const terms = Array.from(shifts, (shift, index) => Math.log(weights[index]!) + shift * (y - shift / 2));
   return logSumExp([...terms, Math.log(idle)]);
-}
-
-/** A stretch of the line on which the loss is a polynomial, in powers of (place - centre) / radius. */
-export interface Panel {
-  readonly centre: number;
-  readonly radius: number;
-  readonly coefficients: Float64Array;
-}
-
-/** A loss curve between two places, in stretches short enough for polynomials and for quadrature. */
-export interface TabulatedLoss {
-  readonly curve: LossCurve;
-  readonly panels: readonly Panel[];
-  /** At most this much of P lies below the first or above the last panel, together. */
-  readonly outside: number;
-}
-
-const degree = 13;
-const nodes = Float64Array.from({ length: degree + 1 }, (_, j) =>
-  Math.cos((Math.PI * (j + 0.5)) / (degree + 1)),
-);
-
-/**
- * A curve cut where P's tails weigh at most exp(logTail) each, as polynomials of degree 13 that are right to rounding.
- *
- * @param logTail - natural logarithm of the mass that may be left out on each side
- * @example
- * ```ts
- * const curve = lossCurve(shiftedNoise({ kind: 'gaussian', noiseMultiplier: 1 }), 'add');
- * tabulate(curve, Math.log(1e-20)).outside < 2.1e-20; // true
- * ```
- */
-export function tabulate(curve: LossCurve, logTail: number): TabulatedLoss {
-  const { first, last } = ends(curve, logTail);
-  const panels: Panel[] = [];
-  const count = Math.ceil(last + first);
-  const width = (last + first) / count;
-  for (let index = 0; index < count; index += 1)
-    addPanels(curve, -first + width * (index + 0.5), width / 2, panels);
-  const outside = (Math.exp(curve.logBelow(-first)) + Math.exp(curve.logAbove(last))) * (1 + 1e-9);
-  return { curve, panels, outside };
-}
-
-/** How far to each side of 0 a table reaches. */
-function ends(curve: LossCurve, logTail: number): { first: number; last: number } {
-  return {
-    first: tailPlace(x => curve.logBelow(-x), logTail, curve.steepest),
-    last: tailPlace(x => curve.logAbove(x), logTail, curve.steepest),
-  };
-}
-
-/**
- * Nats between the ends of the table that `tabulate` would make; it has about one panel a nat.
- *
- * @example
- * ```ts
- * const curve = lossCurve(shiftedNoise({ kind: 'gaussian', noiseMultiplier: 0.001 }), 'remove');
- * lossRange(curve, Math.log(1e-20)) > 10_000; // true
- * ```
- */
-export function lossRange(curve: LossCurve, logTail: number): number {
-  const { first, last } = ends(curve, logTail);
-  return curve.loss(last) - curve.loss(-first);
-}
-
-/** The least x, nearly, with logTailAt(x) <= logTail. */
-function tailPlace(logTailAt: (x: number) => number, logTail: number, steepest: number): number {
-  const reach = Math.sqrt(-2 * logTail) + steepest + 1;
-  let low = -reach;
-  let high = reach;
-  while (high - low > 1e-3) {
-    const middle = (low + high) / 2;
-    if (logTailAt(middle) > logTail) low = middle;
-    else high = middle;
-  }
-  return high;
-}
-
-function addPanels(curve: LossCurve, centre: number, radius: number, panels: Panel[]): void {
-  const values = nodes.map(node => curve.loss(centre + radius * node));
-  // Differences are transformed, so that rounding is relative to them where the loss is nearly flat.
-  const middle = curve.loss(centre);
-  const chebyshev = chebyshevCoefficients(values.map(value => value - middle));
-  chebyshev[0] = chebyshev[0]! + middle;
-  if (radius < 2e-4 || (isSmooth(chebyshev, values) && isShort(centre, radius, chebyshev))) {
-    panels.push({ centre, radius, coefficients: powersOf(chebyshev) });
-    return;
-  }
-  addPanels(curve, centre - radius / 2, radius / 2, panels);
-  addPanels(curve, centre + radius / 2, radius / 2, panels);
-}
-
-function chebyshevCoefficients(values: Float64Array): Float64Array {
-  const size = values.length;
-  return Float64Array.from({ length: size }, (_, k) => {
-    const sum = values.reduce(
-      (total, value, j) => total + value * Math.cos((Math.PI * k * (j + 0.5)) / size),
-      0,
-    );
-    return (sum * (k === 0 ? 1 : 2)) / size;
-  });
-}
-
-function isSmooth(chebyshev: Float64Array, values: Float64Array): boolean {
-  const scale = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-  const [a, b] = [Math.abs(chebyshev[degree]!), Math.abs(chebyshev[degree - 1]!)];
-  return Math.max(a, b / 16) <= 4e-16 * scale;
-}
-
-/** Whether the density changes by less than a factor of about e to each side, so that quadrature is right to rounding. */
-function isShort(centre: number, radius: number, chebyshev: Float64Array): boolean {
-  return Math.abs(centre) * radius + Math.abs(chebyshev[1]!) <= 1 && radius <= 0.5;
-}
-
-/** From Chebyshev polynomials to powers; the coefficients decay fast enough to keep their digits. */
-function powersOf(chebyshev: Float64Array): Float64Array {
-  const size = chebyshev.length;
-  const powers = new Float64Array(size);
-  let previous = new Float64Array(size);
-  let current = new Float64Array(size);
-  previous[0] = 1;
-  current[1] = 1;
-  powers[0] = chebyshev[0]!;
-  for (let k = 1; k < size; k += 1) {
-    const next = new Float64Array(size);
-    for (let j = 0; j < size; j += 1) {
-      powers[j] = powers[j]! + chebyshev[k]! * current[j]!;
-      next[j] = (j > 0 ? 2 * current[j - 1]! : 0) - previous[j]!;
-    }
-    [previous, current] = [current, next];
-  }
-  return powers;
 }

@@ -1,25 +1,13 @@
 import { fftError, inverseRealFft, realFft, type HalfSpectrum } from '../numerics/fft.ts';
 import { stepCumulant, type RepeatedLoss } from '../laws/cumulants.ts';
 import { gridLoss, type GridLoss } from './grid.ts';
-import { chooseWindow, type LossWindow, type WindowRequest } from './window.ts';
+import type { Profile } from '../profiles/profile.ts';
+import { highestWeight, leftOut } from '../profiles/search.ts';
+import { chooseWindow, latticeOf, type LossWindow, type WindowRequest } from './window.ts';
 
-/**
- * δ of a composition of steps on a grid, as a function of ε, with everything that may be wrong about it.
- *
- * The discrete composition's δ at grid point i is exp(logScale - tilt·ε) × values[i - firstIndex], within the errors.
- */
-export interface DiscreteProfile {
+/** δ of a composition of steps on a grid: between grid points it is linear in exp(ε). */
+export interface DiscreteProfile extends Profile {
   readonly window: LossWindow;
-  readonly tilt: number;
-  readonly steps: number;
-  readonly values: Float64Array;
-  readonly logScale: number;
-  /** Relative error of the values. */
-  readonly relativeError: number;
-  /** Absolute error of the values: transforms, losses outside the window, places in cells. */
-  readonly absoluteError: number;
-  /** What the mass outside the tables may add to δ, absolute. */
-  readonly outside: number;
 }
 
 const unit = 2 ** -53;
@@ -28,25 +16,52 @@ const unit = 2 ** -53;
  * The composition of all steps: tilted, so that the error is relative to δ wherever δ is small, and multiplied as spectra.
  */
 export function composeOnGrid(parts: readonly RepeatedLoss[], request: WindowRequest): DiscreteProfile {
-  const window = chooseWindow(parts, request);
-  const { tilt } = request;
+  const tilt = Math.min(request.tilt, steepestTilt(parts));
+  const window = chooseWindow(parts, { ...request, tilt });
   const grids = parts.map(part => gridLoss(part, { window, tilt, logScale: stepCumulant(part, tilt).value }));
   const overSteps = (figure: (grid: GridLoss) => number): number =>
     parts.reduce((total, { count }, index) => total + count * figure(grids[index]!), 0);
   const { spectrum, error } = multiplySpectra(parts, grids, window);
   const outsideWindow = Math.exp(window.logOutside);
+  const values = profileOf(inverseRealFft(spectrum), window, tilt);
   return {
     window,
     tilt,
-    steps: overSteps(() => 1),
-    values: profileOf(inverseRealFft(spectrum), window, tilt),
+    valueAt: epsilon => valueBetween(values, epsilon, { window, tilt }),
+    last: (window.firstIndex + window.size - 2) * window.spacing,
     logScale: overSteps(({ logMass }) => logMass),
     relativeError: Math.expm1(overSteps(({ relativeError }) => relativeError)) + 8 * window.size * unit,
     absoluteError:
       weightedError(error, window, tilt) +
       highestWeight(tilt) * (Math.expm1(overSteps(({ placementError }) => placementError)) + outsideWindow),
-    outside: parts.reduce((total, { count, table }) => total + count * table.outside, 0),
+    deviation: window.isLattice ? 0 : Math.sqrt((overSteps(() => 1) * Math.PI) / 8) * window.spacing,
+    ...leftOut(parts),
   };
+}
+
+/** On a lattice a tilt that leaves exp(-30) of a mass to its neighbour shows all that there is. */
+function steepestTilt(parts: readonly RepeatedLoss[]): number {
+  const lattice = latticeOf(parts);
+  return lattice === undefined ? Infinity : 30 / lattice;
+}
+
+/** A value at any ε; what lies above the window is within the absolute error. */
+function valueBetween(
+  values: Float64Array,
+  epsilon: number,
+  { window, tilt }: { readonly window: LossWindow; readonly tilt: number },
+): number {
+  const { spacing, firstIndex, size } = window;
+  const index = Math.floor(epsilon / spacing);
+  const at = index - firstIndex;
+  if (at >= size - 1) return 0;
+  if (at < 0) return Infinity;
+  const walked = epsilon - index * spacing;
+  const share = Math.expm1(walked) / Math.expm1(spacing);
+  return (
+    Math.exp(tilt * walked) * (1 - share) * values[at]! +
+    Math.exp(tilt * (walked - spacing)) * share * values[at + 1]!
+  );
 }
 
 /** Bounds on the errors of the masses that come out of the transforms: each of them, and the root of the sum of squares. */
@@ -67,11 +82,6 @@ function weightedError({ each, root }: MassError, { spacing, size }: LossWindow,
     1 / (4 * tilt * (1 + tilt) * (1 + 2 * tilt) * spacing) + highest ** 2,
   );
   return Math.min(each * sum, root * Math.sqrt(2 * squares));
-}
-
-/** Most of exp(-tilt·x) (1 - exp(-x)) over x >= 0. */
-export function highestWeight(tilt: number): number {
-  return Math.exp(-tilt * Math.log1p(1 / tilt)) / (1 + tilt);
 }
 
 interface PolarSpectrum {

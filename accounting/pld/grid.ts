@@ -1,6 +1,7 @@
 import { gaussLegendre, type QuadratureRule } from '../numerics/gauss-legendre.ts';
-import type { Panel } from '../laws/loss-curve.ts';
-import { panelLoss, type RepeatedLoss } from '../laws/cumulants.ts';
+import { nodesPerPanel, panelLoss, type RepeatedLoss } from '../laws/cumulants.ts';
+import type { Atom } from '../laws/law.ts';
+import type { Panel } from '../laws/table.ts';
 import type { LossWindow } from './window.ts';
 
 /** The loss of one step on a grid, tilted and normalised, laid cyclically over the window. */
@@ -78,9 +79,12 @@ export function gridLoss(step: RepeatedLoss, options: GridOptions): GridLoss {
   const light = lightPanels(step, options);
   panels.forEach((panel, index) => {
     if (light.has(index)) return;
-    if (index === 0 || light.has(index - 1)) deposit.cell = Math.floor(panelLoss(panel, -1) / spacing);
+    const before = panels[index - 1];
+    const goesOn = before?.curve === panel.curve && !light.has(index - 1);
+    if (!goesOn) deposit.cell = Math.floor(panelLoss(panel, -1) / spacing);
     depositPanel(deposit, panel);
   });
+  for (const atom of step.table.atoms) depositAtom(deposit, atom);
   const { masses, placement, largestExponent } = deposit;
   const mass = masses.reduce((sum, value) => sum + value, 0);
   for (let index = 0; index < size; index += 1) masses[index] = masses[index]! / mass;
@@ -97,11 +101,10 @@ function lightPanels(
   { table, losses, logWeights, count }: RepeatedLoss,
   { tilt, logScale }: GridOptions,
 ): Set<number> {
-  const perPanel = losses.length / table.panels.length;
   const most = lightShare / (count * table.panels.length);
   const massOf = (index: number): number => {
     let mass = 0;
-    for (let node = index * perPanel; node < (index + 1) * perPanel; node += 1) {
+    for (let node = index * nodesPerPanel; node < (index + 1) * nodesPerPanel; node += 1) {
       mass += Math.exp(logWeights[node]! + tilt * losses[node]! - logScale);
     }
     return mass;
@@ -126,6 +129,25 @@ function depositPanel(deposit: Deposit, panel: Panel): void {
   }
   mass += depositPiece(deposit, panel, from, 1);
   deposit.placement += mass * size;
+}
+
+/** An atom is split like any other loss; one that lies on a grid point up to rounding stays there whole. */
+function depositAtom(deposit: Deposit, { loss, logMass }: Atom): void {
+  const { window, tilt, logScale, masses, shrink } = deposit;
+  const mask = window.size - 1;
+  const mass = Math.exp(logMass + tilt * loss - logScale);
+  const nearest = Math.round(loss / window.spacing);
+  deposit.placement += mass * Math.abs(loss);
+  if (Math.abs(loss - nearest * window.spacing) <= lossError * Math.abs(loss)) {
+    masses[nearest & mask] = masses[nearest & mask]! + mass;
+    return;
+  }
+  const cell = Math.floor(loss / window.spacing);
+  const walked = loss - cell * window.spacing;
+  const share = -Math.expm1(-walked) / shrink;
+  const [left, right] = [cell & mask, (cell + 1) & mask];
+  masses[left] = masses[left]! + mass * (1 - share) * Math.exp(-tilt * walked);
+  masses[right] = masses[right]! + mass * share * Math.exp(tilt * (window.spacing - walked));
 }
 
 /** The s >= from in the panel at which the loss is `target`, by Newton's iteration kept inside its bracket. */
@@ -154,7 +176,7 @@ function solvePanel({ coefficients }: Panel, target: number, from: number): numb
 function depositPiece(deposit: Deposit, panel: Panel, from: number, to: number): number {
   const half = (to - from) / 2;
   const { nodes, weights } = ruleFor(2 * half);
-  const { window, tilt, logScale, masses, step, cell } = deposit;
+  const { window, tilt, logScale, masses, cell } = deposit;
   const floor = cell * window.spacing;
   const base = tilt * floor - logScale;
   let left = 0;
@@ -163,7 +185,7 @@ function depositPiece(deposit: Deposit, panel: Panel, from: number, to: number):
     const s = from + half * (1 + nodes[node]!);
     const loss = panelLoss(panel, s);
     const place = panel.centre + panel.radius * s;
-    const mass = Math.exp(step.table.curve.logDensity(place, loss) + base) * weights[node]!;
+    const mass = Math.exp(panel.curve.logDensity(place, loss) + base) * weights[node]!;
     const share = -Math.expm1(floor - loss) / deposit.shrink;
     left += mass * (1 - share);
     right += mass * share;

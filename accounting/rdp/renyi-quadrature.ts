@@ -1,3 +1,5 @@
+import { ConvexPart, LogSum, logOnePlusExp } from './convex-part.ts';
+
 /** Unit-variance Gaussians at `shifts` (ascending, >= 0) with `weights` (sum 1); the other side is N(0, 1). */
 export interface Mixture {
   readonly shifts: readonly number[];
@@ -36,13 +38,15 @@ const rounding = 1e-11;
 export function lossIntegral(mixture: Mixture, direction: Direction): LossMoments {
   const excess = secondMomentExcess(mixture);
   if (!(excess > 0)) return () => 0;
-  const digits = 50 + Math.max(0, -Math.log(excess));
-  let nodes = new Nodes(mixture, direction, stepFor(digits, largestShift(mixture)));
+  const digits = 46 + Math.max(0, -Math.log(excess));
+  let nodes = new Nodes(mixture, direction, stepFor(digits, largestShift(mixture), direction));
   return order => {
     let answer = integrate(nodes, order);
     for (let tries = 0; tries < 4 && !answer.sharp; tries += 1) {
-      nodes = new Nodes(mixture, direction, nodes.step / 2);
-      answer = integrate(nodes, order);
+      const finer = new Nodes(mixture, direction, nodes.step / 2);
+      const next = integrate(finer, order);
+      if (!(next.logMoment < answer.logMoment)) break;
+      [nodes, answer] = [finer, next];
     }
     return answer.logMoment;
   };
@@ -63,49 +67,124 @@ function secondMomentExcess({ shifts, weights }: Mixture): number {
   return total;
 }
 
-/** The step at which the error is about e^-digits with θ at most 1. */
-function stepFor(digits: number, shift: number): number {
-  const free = Math.sqrt(2 * digits);
-  if (free * shift <= 1) return (2 * Math.PI) / free;
-  return (2 * Math.PI) / shift / (digits + 1 / (2 * shift * shift));
+/** The step at which the error is about e^-digits; θ goes furthest where no negative power grows with it. */
+function stepFor(digits: number, shift: number, direction: Direction): number {
+  const height = Math.min(Math.sqrt(2 * digits), (direction === 'remove' ? 1.5 : 1) / shift);
+  return (2 * Math.PI * height) / (digits + (height * height) / 2);
 }
 
-/** Log density ratios at multiples of the step, computed once and reused by every order. */
+/** Log weights, weights, log ratios and ratios minus 1 at the multiples of the step on one side of 0. */
+class Side {
+  readonly logWeights: number[] = [];
+  readonly losses: number[] = [];
+  private readonly weights: number[] = [];
+  private readonly excesses: number[] = [];
+
+  push(logWeight: number, loss: number): void {
+    this.logWeights.push(logWeight);
+    this.weights.push(Math.exp(logWeight));
+    this.losses.push(loss);
+    this.excesses.push(Math.expm1(loss));
+  }
+
+  /** Far from the middle first, so that small terms come first. */
+  total(part: ConvexPart, last: number): number {
+    const { logWeights, losses, weights, excesses } = this;
+    let total = 0;
+    for (let place = last; place >= 0; place -= 1) {
+      const loss = losses[place]!;
+      const excess = excesses[place]!;
+      if (part.power * loss < 600 && loss < 600 && logWeights[place]! > -690)
+        total += weights[place]! * part.at(loss, excess);
+      else total += Math.exp(logWeights[place]! + part.logAt(loss, excess));
+    }
+    return total;
+  }
+
+  addTo(sum: LogSum, part: ConvexPart, last: number): void {
+    for (let place = last; place >= 0; place -= 1)
+      sum.add(this.logWeights[place]! + part.logAt(this.losses[place]!, this.excesses[place]!));
+  }
+}
+
+/** Nodes are computed once and reused by every order. */
 class Nodes {
   readonly direction: Direction;
   readonly step: number;
   readonly shift: number;
   private readonly mixture: Mixture;
-  private readonly right: [number[], number[]] = [[], []];
-  private readonly left: [number[], number[]] = [[], []];
+  private readonly right = new Side();
+  private readonly left = new Side();
+  private readonly strips: Strip[];
 
   constructor(mixture: Mixture, direction: Direction, step: number) {
     this.mixture = mixture;
     this.direction = direction;
     this.step = step;
     this.shift = largestShift(mixture);
+    this.strips = angles.map(angle => stripAt(angle, this));
   }
 
-  /** Log weight (of h·Q) and log ratio at the node. */
+  /** log of the rule's sum over nodes `first` < 0 to `last` >= 0, none of whose terms is above exp(logMost). */
+  logTotal(part: ConvexPart, [first, last]: readonly [number, number], logMost: number): number {
+    this.reach(first, last);
+    // Small moments are summed as they are, which takes a third of the time.
+    if (logMost < 600) return Math.log(this.left.total(part, -1 - first) + this.right.total(part, last));
+    const sum = new LogSum();
+    this.left.addTo(sum, part, -1 - first);
+    this.right.addTo(sum, part, last);
+    return sum.value;
+  }
+
+  /** Log weight (of h·Q) and log ratio at a node within reach. */
   at(index: number): [logWeight: number, loss: number] {
     const side = index >= 0 ? this.right : this.left;
     const place = index >= 0 ? index : -1 - index;
-    while (side[0].length <= place) {
-      const next = side[0].length;
-      const [logWeight, loss] = this.compute((index >= 0 ? next : -1 - next) * this.step);
-      side[0].push(logWeight);
-      side[1].push(loss);
-    }
-    return [side[0][place]!, side[1][place]!];
+    return [side.logWeights[place]!, side.losses[place]!];
   }
 
-  private compute(x: number): [logWeight: number, loss: number] {
+  /** The proven error of the trapezoidal rule at the best of a few strip widths. */
+  logRuleError({ power, negative }: Shape, logMoment: number): number {
+    const logConstant = Math.log(1 + 2 * Math.max(power, 1 - power));
+    let least = Infinity;
+    for (const { height, logCosine, logDecay } of this.strips) {
+      const growth = logMoment - negative * logCosine;
+      const logMass = (height * height) / 2 + logOnePlusExp(growth - logConstant) + logConstant;
+      least = Math.min(least, Math.LN2 + logMass - logDecay);
+    }
+    return least;
+  }
+
+  private reach(first: number, last: number): void {
+    for (let next = this.right.losses.length; next <= last; next += 1) this.compute(this.right, next);
+    for (let next = this.left.losses.length; next <= -1 - first; next += 1)
+      this.compute(this.left, -1 - next);
+  }
+
+  private compute(side: Side, index: number): void {
+    const x = index * this.step;
     const base = Math.log(this.step) - 0.5 * Math.log(2 * Math.PI) - (x * x) / 2;
     const loss = logRatio(this.mixture, x);
-    if (this.direction !== 'replace') return [base, loss];
+    if (this.direction !== 'replace') return side.push(base, loss);
     const mirrored = logRatio(this.mixture, -x);
-    return [base + mirrored, loss - mirrored];
+    side.push(base + mirrored, loss - mirrored);
   }
+}
+
+const angles = [1.5, 1.2, 1, 0.7, 0.5, 0.3, 0.2, 0.1, 0.05];
+
+/** A strip around the real line and what the error bound needs of it. */
+interface Strip {
+  readonly height: number;
+  readonly logCosine: number;
+  /** log(exp(2π·height/step) - 1). */
+  readonly logDecay: number;
+}
+
+function stripAt(angle: number, { shift, step }: { shift: number; step: number }): Strip {
+  const height = Math.min(angle / shift, (2 * Math.PI) / step);
+  const logDecay = Math.log(Math.expm1(Math.min(700, (2 * Math.PI * height) / step)));
+  return { height, logCosine: Math.log(Math.cos(height * shift)), logDecay };
 }
 
 /** log of the mixture's density over that of N(0, 1), relative digits kept near zero. */
@@ -168,16 +247,15 @@ function integrate(nodes: Nodes, order: number): { logMoment: number; sharp: boo
   const last = Math.ceil((shape.slopes[1] + reach) / nodes.step);
   if (!(last - first < mostNodes)) return { logMoment: Infinity, sharp: true };
   const sum = new LogSum();
-  for (let index = first; index <= last; index += 1) {
-    const [logWeight, loss] = nodes.at(index);
-    sum.add(logWeight + logConvexPart(loss, shape.power));
-  }
-  const clean = sum.value;
+  const steepest = Math.max(...shape.slopes);
+  const clean = nodes.logTotal(new ConvexPart(shape.power), [first, last], (steepest * steepest) / 2);
+  sum.add(clean);
   sum.add(logTail(nodes, shape, 0, first));
   sum.add(logTail(nodes, shape, 1, last));
-  sum.add(logRuleError(nodes, shape, logOnePlusExp(clean)));
+  sum.add(nodes.logRuleError(shape, logOnePlusExp(clean)));
   const raised = sum.value + rounding + Math.abs(clean) * 2 ** -48;
-  return { logMoment: logOnePlusExp(raised), sharp: sum.value - clean < 1e-9 };
+  const sharp = sum.value - clean < Math.max(1e-11, Math.abs(clean) * 2 ** -50);
+  return { logMoment: logOnePlusExp(raised), sharp };
 }
 
 /** Everything beyond an end node: a geometric series from the bound at that node. */
@@ -186,65 +264,4 @@ function logTail(nodes: Nodes, { ends, slopes }: Shape, side: 0 | 1, index: numb
   const [logWeight, loss] = nodes.at(index);
   const fall = nodes.step * (Math.abs(index) * nodes.step - slopes[side]);
   return Math.log(factor) + logWeight + power * loss - Math.log(-Math.expm1(-fall));
-}
-
-/** The proven error of the trapezoidal rule at the best of a few strip widths. */
-function logRuleError(nodes: Nodes, { power, negative }: Shape, logMoment: number): number {
-  const logConstant = Math.log(1 + 2 * Math.max(power, 1 - power));
-  let least = Infinity;
-  for (const angle of [1.5, 1.2, 1, 0.7, 0.5, 0.3, 0.2, 0.1, 0.05]) {
-    const height = Math.min(angle / nodes.shift, (2 * Math.PI) / nodes.step);
-    const growth = logMoment - negative * Math.log(Math.cos(height * nodes.shift));
-    const logMass = (height * height) / 2 + logOnePlusExp(growth - logConstant) + logConstant;
-    least = Math.min(
-      least,
-      Math.LN2 + logMass - Math.log(Math.expm1(Math.min(700, (2 * Math.PI * height) / nodes.step))),
-    );
-  }
-  return least;
-}
-
-/** log(r^power - 1 - power·(r - 1)) with log r given; -Infinity at r = 1. */
-function logConvexPart(loss: number, power: number): number {
-  const exponent = power * loss;
-  if (exponent > 600) return exponent;
-  const excess = Math.expm1(loss);
-  if (Math.abs(excess) * Math.max(2, Math.abs(power)) < 0.1) return Math.log(convexSeries(excess, power));
-  if (power > 0 && power < 2)
-    return Math.log(Math.exp(loss) * Math.expm1((power - 1) * loss) - (power - 1) * excess);
-  return Math.log(Math.expm1(exponent) - power * excess);
-}
-
-/** The binomial series from its second term; the terms fall at least twentyfold each. */
-function convexSeries(excess: number, power: number): number {
-  let term = ((power * (power - 1)) / 2) * excess * excess;
-  let total = 0;
-  for (let i = 2; i < 40 && Math.abs(term) > total * 1e-18; i += 1) {
-    total += term;
-    term *= ((power - i) / (i + 1)) * excess;
-  }
-  return total;
-}
-
-function logOnePlusExp(value: number): number {
-  return value > 0 ? value + Math.log1p(Math.exp(-value)) : Math.log1p(Math.exp(value));
-}
-
-/** Sum of positive numbers given by their logs. */
-class LogSum {
-  private largest = -Infinity;
-  private scaled = 0;
-
-  get value(): number {
-    return this.scaled === 0 ? -Infinity : this.largest + Math.log(this.scaled);
-  }
-
-  add(log: number): void {
-    if (log === -Infinity) return;
-    if (log > this.largest) {
-      this.scaled *= Math.exp(this.largest - log);
-      this.largest = log;
-    }
-    this.scaled += Math.exp(log - this.largest);
-  }
 }

@@ -21,8 +21,11 @@ describe('epsilonOf()', () => {
       poissonEvent({ noiseMultiplier: 1, samplingProbability: 0.01, steps: 1000 }),
       question,
     );
-    expect(epsilon.upper).toBe(Math.min(byAccountant.rdp!.upper, byAccountant.pld!.upper));
-    expect(epsilon.lower).toBe(byAccountant.pld!.lower);
+    const bounds = Object.values(byAccountant);
+    expect(Object.keys(byAccountant)).toEqual(['rdp', 'pld', 'exact']);
+    expect(epsilon.upper).toBe(Math.min(...bounds.map(({ upper }) => upper)));
+    expect(epsilon.lower).toBe(Math.max(...bounds.map(({ lower = 0 }) => lower)));
+    expect(epsilon.upper - epsilon.lower).toBeLessThanOrEqual(1e-4 * epsilon.upper);
   });
 
   it('asks only the accountant that is named', () => {
@@ -64,7 +67,8 @@ describe('epsilonOf()', () => {
   it.each([
     [{ delta: 2 }, 'delta is 2'],
     [{ neighbours: 'swap' }, 'neighbours is "swap"'],
-    [{ accountant: 'gdp' }, 'accountant is "gdp"'],
+    [{ accountant: 'moments' }, 'accountant is "moments"'],
+    [{ relativeGap: 0 }, 'relativeGap is 0'],
   ])('refuses %j with the value', (change, message) => {
     expect(() => epsilonOf(gaussianEvent(1), withWrong(question, change))).toThrow(message);
   });

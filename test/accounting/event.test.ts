@@ -55,14 +55,14 @@ describe('parseEvent()', () => {
   };
   const broken: [unknown, string][] = [
     [null, 'undefined'],
-    [{ kind: 'laplace' }, '"laplace"'],
+    [{ kind: 'exponential' }, '"exponential"'],
     [{ ...gaussian, noiseMultiplier: '1' }, '"1"'],
     [{ ...gaussian, noiseMultiplier: -3 }, '-3'],
     [{ ...gaussian, sigma: 1 }, '"sigma"'],
     [{ kind: 'gaussian' }, '"noiseMultiplier"'],
     [{ kind: 'poisson-subsampled-gaussian', noiseMultiplier: 1, samplingProbability: 1.5 }, '1.5'],
     [{ ...mixture, probabilities: [0.5, 0.4] }, '[0.5,0.4]'],
-    [{ ...mixture, probabilities: [1] }, '[1]'],
+    [{ ...mixture, probabilities: [1] }, 'probabilities has 1'],
     [{ ...mixture, sensitivities: [1, 0] }, '[1,0]'],
     [{ ...mixture, sensitivities: [-1, 0] }, '-1'],
     [{ ...mixture, sensitivities: [] }, '[]'],

@@ -1,6 +1,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { lossCurve, shiftedNoise, tabulate, type Direction } from '../../../accounting/laws/loss-curve.ts';
+import { shiftedNoise, type Direction } from '../../../accounting/laws/loss-curve.ts';
+import { gaussianLaw } from '../../../accounting/laws/gaussian.ts';
+import { tabulate } from '../../../accounting/laws/table.ts';
 import { composeOnGrid } from '../../../accounting/pld/compose.ts';
 import {
   cumulantAt,
@@ -8,9 +10,9 @@ import {
   repeatedLoss,
   type RepeatedLoss,
 } from '../../../accounting/laws/cumulants.ts';
-import { gaussianDelta, singleStepDelta } from '../../../accounting/pld/single.ts';
+import { gaussianDelta, singleStepDelta } from '../../../accounting/profiles/single.ts';
 import { gridLoss } from '../../../accounting/pld/grid.ts';
-import { deltaLower, deltaUpper, smoothingsOf } from '../../../accounting/pld/profile.ts';
+import { deltaLower, deltaUpper, smoothingsOf } from '../../../accounting/profiles/profile.ts';
 import { chooseWindow, logKernelMoment } from '../../../accounting/pld/window.ts';
 
 function subsampled(
@@ -19,7 +21,7 @@ function subsampled(
   direction: Direction,
 ): RepeatedLoss {
   const noise = shiftedNoise({ kind: 'poisson-subsampled-gaussian', noiseMultiplier, samplingProbability });
-  return repeatedLoss(tabulate(lossCurve(noise, direction), -80), 1);
+  return repeatedLoss(tabulate(gaussianLaw(noise, direction), -80), 1);
 }
 
 const directions = ['remove', 'add'] as const;
@@ -102,7 +104,7 @@ describe('tabulate()', () => {
         // What gridLoss() allows for.
         const size = height + slope * (2 + (1 + Math.abs(panel.centre)) / panel.radius);
         for (const s of [-1, -0.7, 0.1, 0.93, 1]) {
-          const exact = table.curve.loss(panel.centre + panel.radius * s);
+          const exact = panel.curve.loss(panel.centre + panel.radius * s);
           expect(Math.abs(panelLoss(panel, s) - exact)).toBeLessThanOrEqual(4e-15 * size);
         }
       }
@@ -175,8 +177,8 @@ describe('composeOnGrid()', () => {
   });
 
   it('composes Gaussians to the Gaussian that they are', () => {
-    const curve = lossCurve(shiftedNoise({ kind: 'gaussian', noiseMultiplier: 10 }), 'remove');
-    const parts = [repeatedLoss(tabulate(curve, -80), 400)];
+    const law = gaussianLaw(shiftedNoise({ kind: 'gaussian', noiseMultiplier: 10 }), 'remove');
+    const parts = [repeatedLoss(tabulate(law, -80), 400)];
     const profile = composeOnGrid(parts, { tilt: 2.5, epsilon: 10, gap: 1e-4, largestSize: 2 ** 18 });
     for (const epsilon of [8, 10, 12, 15]) {
       const truth = gaussianDelta(2, epsilon);

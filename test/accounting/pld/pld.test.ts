@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { CertifiedBound } from '../../../accounting/pld/search.ts';
+import type { CertifiedBound } from '../../../accounting/profiles/search.ts';
 import { DpError } from '../../../accounting/check.ts';
 import {
   gaussianEvent,
@@ -150,13 +150,16 @@ describe('pldAccountant in the corners', () => {
   });
 
   it('refuses what it has no proof for, by name', () => {
-    const event = gaussianEvent(1);
-    expect(pldAccountant.unsupported(event, neighbours)).toBeUndefined();
-    for (const other of ['replace', 'zero-out'] as const) {
-      expect(pldAccountant.unsupported(event, other)).toContain(other);
-      const ask = (): CertifiedBound => pldEpsilon(event, { delta: 1e-6, neighbours: other });
-      expect(ask).toThrow(expect.objectContaining({ code: 'UNSUPPORTED_EVENT' }));
-    }
+    const group = poissonGroupEvent({
+      noiseMultiplier: 1,
+      samplingProbability: 0.1,
+      steps: 3,
+      groupSize: 3,
+    });
+    expect(pldAccountant.unsupported(group, neighbours)).toBeUndefined();
+    expect(pldAccountant.unsupported(group, 'replace')).toBe('mixture-of-gaussians under replace');
+    const ask = (): CertifiedBound => pldEpsilon(group, { delta: 1e-6, neighbours: 'replace' });
+    expect(ask).toThrow(expect.objectContaining({ code: 'UNSUPPORTED_EVENT' }));
   });
 
   it('checks its arguments at the door', () => {

@@ -1,5 +1,5 @@
 import { gaussLegendre } from '../numerics/gauss-legendre.ts';
-import type { Panel, TabulatedLoss } from '../laws/loss-curve.ts';
+import type { Panel, TabulatedLoss } from '../laws/table.ts';
 import { panelLoss } from '../laws/cumulants.ts';
 import { bisect, type DeltaBounds } from './profile.ts';
 import { erfcx } from '../numerics/special.ts';
@@ -36,7 +36,35 @@ const lossError = 4e-15;
 /**
  * δ of a single step, by quadrature of the positive integrand (1 - exp(ε - loss)) dP over the losses above ε.
  */
-export function singleStepDelta({ curve, panels, outside }: TabulatedLoss, epsilon: number): DeltaBounds {
+export function singleStepDelta(table: TabulatedLoss, epsilon: number): DeltaBounds {
+  const { outside, infinite } = table;
+  const { delta, error } = sum(panelDelta(table, epsilon), atomDelta(table, epsilon));
+  const lower = Math.max(0, delta - error);
+  return { lower: lower + infinite * (1 - 1e-15), upper: Math.min(1, delta + error + outside + infinite) };
+}
+
+interface Share {
+  readonly delta: number;
+  readonly error: number;
+}
+
+function sum(a: Share, b: Share): Share {
+  return { delta: a.delta + b.delta, error: a.error + b.error };
+}
+
+function atomDelta({ atoms }: TabulatedLoss, epsilon: number): Share {
+  let [delta, misplaced] = [0, 0];
+  for (const { loss, logMass } of atoms) {
+    if (loss <= epsilon) continue;
+    const mass = Math.exp(logMass);
+    const share = -mass * Math.expm1(epsilon - loss);
+    delta += share;
+    misplaced += mass * Math.abs(loss) + share * Math.abs(logMass);
+  }
+  return { delta, error: delta * 1e-14 + misplaced * lossError };
+}
+
+function panelDelta({ panels }: TabulatedLoss, epsilon: number): Share {
   let delta = 0;
   let misplaced = 0;
   for (const panel of panels) {
@@ -48,15 +76,18 @@ export function singleStepDelta({ curve, panels, outside }: TabulatedLoss, epsil
       const s = from + half * (1 + rule.nodes[node]!);
       const loss = panelLoss(panel, s);
       const place = panel.centre + panel.radius * s;
-      const weight = Math.exp(curve.logDensity(place, loss)) * half * panel.radius * rule.weights[node]!;
+      const weight =
+        Math.exp(panel.curve.logDensity(place, loss)) * half * panel.radius * rule.weights[node]!;
       mass += weight;
       delta -= weight * Math.expm1(epsilon - loss);
     }
     misplaced += mass * lossSize(panel);
   }
   const scale = 1 / Math.sqrt(2 * Math.PI);
-  const error = scale * (delta * quadratureError + misplaced * lossError) + 1e-305;
-  return { lower: Math.max(0, delta * scale - error), upper: Math.min(1, delta * scale + error + outside) };
+  return {
+    delta: delta * scale,
+    error: scale * (delta * quadratureError + misplaced * lossError) + 1e-305,
+  };
 }
 
 function lossSize({ centre, radius, coefficients }: Panel): number {

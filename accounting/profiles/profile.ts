@@ -1,5 +1,4 @@
 import { gaussLegendre } from '../numerics/gauss-legendre.ts';
-import type { DiscreteProfile } from './compose.ts';
 
 /*
  * Bounds on the true δ from the discrete composition.
@@ -24,6 +23,29 @@ import type { DiscreteProfile } from './compose.ts';
 export interface DeltaBounds {
   readonly lower: number;
   readonly upper: number;
+}
+
+/**
+ * δ as a function of ε in scaled form, with everything that may be wrong about it. It belongs to a law that dominates the true
+ * one: the true one, after the ratio of its outcomes was multiplied by factors of mean 1.
+ */
+export interface Profile {
+  readonly tilt: number;
+  readonly logScale: number;
+  /** δ of the finite losses times exp(tilt·ε - logScale); Infinity where the profile does not reach. */
+  valueAt(epsilon: number): number;
+  /** Where the profile ends. */
+  readonly last: number;
+  /** Relative error of the values. */
+  readonly relativeError: number;
+  /** Absolute error of the values. */
+  readonly absoluteError: number;
+  /** What the mass outside the tables may add to δ, absolute. */
+  readonly outside: number;
+  /** What infinite losses add to δ, absolute. */
+  readonly infinite: number;
+  /** Deviation of the logarithm of a log-normal factor that dominates all the factors together; 0 where there are none. */
+  readonly deviation: number;
 }
 
 const rule = gaussLegendre(10);
@@ -51,30 +73,16 @@ function sideKnots(chord: number): number[] {
 }
 
 /** Upper bound on δ at ε. */
-export function deltaUpper(profile: DiscreteProfile, epsilon: number): number {
-  const { tilt, logScale, outside } = profile;
+export function deltaUpper(profile: Profile, epsilon: number): number {
+  const { tilt, logScale, outside, infinite } = profile;
   const scaled = scaledUpper(profile, epsilon);
-  return scaled === Infinity ? 1 : Math.min(1, Math.exp(logScale - tilt * epsilon) * scaled + outside);
+  if (scaled === Infinity) return 1;
+  return Math.min(1, Math.exp(logScale - tilt * epsilon) * scaled * (1 + 1e-15) + outside + infinite);
 }
 
-/** The discrete δ times exp(tilt·ε - logScale), upper end of its error. */
-function scaledUpper(profile: DiscreteProfile, epsilon: number): number {
-  return valueAt(profile, epsilon) * (1 + profile.relativeError) + profile.absoluteError;
-}
-
-/** The discrete δ times exp(tilt·ε - logScale): linear in exp(ε) between grid points. */
-function valueAt({ window, values, tilt }: DiscreteProfile, epsilon: number): number {
-  const { spacing, firstIndex, size } = window;
-  const index = Math.floor(epsilon / spacing);
-  const at = index - firstIndex;
-  if (at >= size - 1) return 0;
-  if (at < 0) return Infinity;
-  const walked = epsilon - index * spacing;
-  const share = Math.expm1(walked) / Math.expm1(spacing);
-  return (
-    Math.exp(tilt * walked) * (1 - share) * values[at]! +
-    Math.exp(tilt * (walked - spacing)) * share * values[at + 1]!
-  );
+/** The profile's δ times exp(tilt·ε - logScale), upper end of its error. */
+function scaledUpper(profile: Profile, epsilon: number): number {
+  return profile.valueAt(epsilon) * (1 + profile.relativeError) + profile.absoluteError;
 }
 
 /** E[hat_k(R)] for the hats on the knots, linear in R. */
@@ -83,13 +91,15 @@ export interface Smoothing {
   readonly weights: Float64Array;
 }
 
-/** What the discretisation may have added, as weights on the knots, in several ways; none where it is too much to say anything. */
-export function smoothingsOf({ steps, window }: DiscreteProfile): Smoothing[] {
-  const deviation = Math.sqrt((steps * Math.PI) / 8) * window.spacing;
+/** What the factors may have added, as weights on the knots, in several ways; none where it is too much to say anything. */
+export function smoothingsOf({ deviation }: Profile): Smoothing[] {
+  if (deviation === 0) return [exact];
   if (!(deviation < 10)) return [];
   const lefts = deviation < 0.3 ? [1.63] : [1.63, 1 / deviation, 2 / deviation];
   return lefts.map(left => smoothing(makeKnots(Math.min(left, 1.63), 1.63), deviation));
 }
+
+const exact: Smoothing = { offsets: Float64Array.of(0), weights: Float64Array.of(1) };
 
 function smoothing(knots: Float64Array, deviation: number): Smoothing {
   const offsets = knots.map(knot => knot * deviation);
@@ -108,23 +118,24 @@ function smoothing(knots: Float64Array, deviation: number): Smoothing {
   return { offsets, weights };
 }
 
-/** Lower bound on δ at ε; 0 where nothing can be said. */
-export function deltaLower(
-  profile: DiscreteProfile,
-  epsilon: number,
-  smoothings: readonly Smoothing[],
-): number {
-  return smoothings.reduce((most, smoothing) => Math.max(most, lowerWith(profile, epsilon, smoothing)), 0);
+/** Lower bound on δ at ε. */
+export function deltaLower(profile: Profile, epsilon: number, smoothings: readonly Smoothing[]): number {
+  const finite = smoothings.reduce(
+    (most, smoothing) => Math.max(most, lowerWith(profile, epsilon, smoothing)),
+    0,
+  );
+  return finite + profile.infinite * (1 - 1e-15);
 }
 
-function lowerWith(profile: DiscreteProfile, epsilon: number, { offsets, weights }: Smoothing): number {
-  const { tilt, logScale, relativeError, absoluteError, window } = profile;
-  if (epsilon < window.firstIndex * window.spacing) return 0;
+function lowerWith(profile: Profile, epsilon: number, { offsets, weights }: Smoothing): number {
+  const { tilt, logScale, relativeError, absoluteError } = profile;
+  const value = profile.valueAt(epsilon);
+  if (value === Infinity) return 0;
   const logUnit = logScale - tilt * epsilon;
   const one = Math.exp(-logUnit);
   const outside = profile.outside === 0 ? 0 : Math.exp(Math.log(profile.outside) - logUnit);
   const apex = offsets.indexOf(0);
-  let excess = valueAt(profile, epsilon) * (1 - relativeError) - absoluteError;
+  let excess = value * (1 - relativeError) - absoluteError;
   for (let k = 0; k < offsets.length; k += 1) {
     const weight = weights[k]!;
     if (k === apex || weight === 0) continue;
@@ -139,10 +150,9 @@ function lowerWith(profile: DiscreteProfile, epsilon: number, { offsets, weights
 /** Relative error of the weights and of the few exponentials around them. */
 const roundingSlack = 1e-12;
 
-/** The least ε, nearly, whose upper bound on δ is at most `delta`; Infinity where the window shows none. */
-export function epsilonUpper(profile: DiscreteProfile, delta: number): number {
-  const { firstIndex, size, spacing } = profile.window;
-  const last = (firstIndex + size - 2) * spacing;
+/** The least ε, nearly, whose upper bound on δ is at most `delta`; Infinity where the profile shows none. */
+export function epsilonUpper(profile: Profile, delta: number): number {
+  const { last } = profile;
   if (deltaUpper(profile, 0) <= delta) return 0;
   if (!(last > 0) || deltaUpper(profile, last) > delta) return Infinity;
   return bisect(0, last, epsilon => deltaUpper(profile, epsilon) <= delta).outer;
@@ -153,7 +163,7 @@ export function epsilonUpper(profile: DiscreteProfile, delta: number): number {
  *
  * The lower bound on δ fades far from where the profile is tilted to, so the search walks down in growing strides.
  */
-export function epsilonLower(profile: DiscreteProfile, delta: number, above: number): number {
+export function epsilonLower(profile: Profile, delta: number, above: number): number {
   const smoothings = smoothingsOf(profile);
   const exceeds = (epsilon: number): boolean => deltaLower(profile, epsilon, smoothings) > delta;
   if (!Number.isFinite(above)) return 0;

@@ -1,0 +1,312 @@
+import type { Bound } from '../accountant.ts';
+import type { DirectedComposition } from '../laws/composition.ts';
+import {
+  cumulantAt,
+  repeatedLoss,
+  saddleForDelta,
+  saddleForEpsilon,
+  type RepeatedLoss,
+  type Saddle,
+} from '../laws/cumulants.ts';
+import { gaussianLaw } from '../laws/gaussian.ts';
+import { tabulate } from '../laws/table.ts';
+import { deltaLower, deltaUpper, epsilonLower, epsilonUpper, smoothingsOf, type Profile } from './profile.ts';
+import { singleStepDelta } from './single.ts';
+
+/** A bound from both sides. */
+export interface CertifiedBound extends Bound {
+  readonly lower: number;
+}
+
+/** What a profile is to show. */
+export interface ProfileRequest {
+  /** Exponent of the tilt exp(tilt·loss). */
+  readonly tilt: number;
+  /** ε that must lie well inside. */
+  readonly epsilon: number;
+  /** Wanted distance of upper and lower bound in ε. */
+  readonly gap: number;
+}
+
+/** A way to compose laws numerically; the search knows nothing else of it. */
+export interface Composer<P extends Profile> {
+  compose(parts: readonly RepeatedLoss[], request: ProfileRequest): P;
+  /** How the profile was got, for the statement. */
+  describe(profile: P): string;
+  /** Whether a finer request would give the same profile. */
+  isFinest(profile: P): boolean;
+  /** Gap relative to ε that is aimed at where none is asked for. */
+  usualGap(parts: readonly RepeatedLoss[], saddle: Saddle): number;
+  /** Gap that is good enough where none is asked for. */
+  readonly acceptedGap: number;
+}
+
+/** One direction's interval with the profile that it came from. */
+export interface DirectedAnswer<P extends Profile> extends Pick<DirectedComposition, 'direction'> {
+  readonly parts: readonly RepeatedLoss[];
+  readonly lower: number;
+  readonly upper: number;
+  readonly profile: P;
+  /** The ε that the profile was tilted to. */
+  readonly centre: number;
+}
+
+/** Relative gap of the first look, which tells where ε lies and which direction matters. */
+const firstGap = 0.02;
+
+/** ε, and the looks that it came from where it took any. */
+export interface ComposedEpsilon<P extends Profile> {
+  readonly bound: CertifiedBound;
+  readonly looks: readonly DirectedAnswer<P>[];
+  /** Whether both bounds come from the same laws, so that there is one truth between them. */
+  readonly isTight: boolean;
+}
+
+/** ε at δ of a composition: a coarse look at all directions, then a fine one at those that can still be the larger. */
+export function composedEpsilon<P extends Profile>(
+  directions: readonly DirectedComposition[],
+  question: { readonly delta: number; readonly relativeGap?: number | undefined },
+  composer: Composer<P>,
+): ComposedEpsilon<P> {
+  const { delta } = question;
+  const settled = settledEpsilon(directions, delta);
+  if (settled !== undefined) return { bound: settled, looks: [], isTight: true };
+  const first: DirectedAnswer<P>[] = [];
+  for (const composition of directions) {
+    const floor = Math.max(0, ...first.map(({ lower }) => lower));
+    if (first.length === 0 || floor < lossCeiling(composition))
+      first.push(firstLook(composition, delta, composer));
+  }
+  const floor = Math.max(...first.map(({ lower }) => lower));
+  const open = first.filter(({ upper }) => upper > floor);
+  const looks = open.length === 0 ? first : open.map(answer => refine(answer, question, composer));
+  return {
+    bound: larger(looks.map(look => ({ ...look, detail: detailOf(look, composer) }))),
+    looks,
+    isTight: true,
+  };
+}
+
+/** ε where δ alone decides it: infinite losses exceed δ, or all that is revealed is less than δ. */
+function settledEpsilon(
+  directions: readonly DirectedComposition[],
+  delta: number,
+): CertifiedBound | undefined {
+  const parts = partsOf(directions[0]!, Math.log(delta));
+  const { infinite } = leftOut(parts);
+  if (infinite * (1 - 1e-15) >= delta) {
+    const detail = `an outcome that reveals everything has probability ${infinite.toPrecision(3)}`;
+    return { lower: Infinity, upper: Infinity, detail };
+  }
+  if (totalVariation(parts) <= delta) return { lower: 0, upper: 0, detail: 'total variation' };
+  return undefined;
+}
+
+/** Bound on δ at ε = 0, the same in all directions: the total variations of all steps, added up. */
+function totalVariation(parts: readonly RepeatedLoss[]): number {
+  return (
+    parts.reduce((sum, { table, count }) => sum + count * singleStepDelta(table, 0).upper, 0) * (1 + 1e-12)
+  );
+}
+
+/** A loss that the composition can't exceed, so an ε at which δ is nothing but infinite losses. */
+function lossCeiling({ steps, gaussianRatio }: DirectedComposition): number {
+  if (gaussianRatio > 0) return Infinity;
+  return steps.reduce((total, { law, count }) => total + count * Math.max(0, law.highest), 0) * (1 + 1e-12);
+}
+
+/** Of all directions the larger counts. */
+function larger(bounds: readonly CertifiedBound[]): CertifiedBound {
+  const top = bounds.reduce((most, each) => (each.upper > most.upper ? each : most));
+  return { lower: Math.max(...bounds.map(({ lower }) => lower)), upper: top.upper, detail: top.detail };
+}
+
+function detailOf<P extends Profile>(
+  { direction, profile }: Pick<DirectedAnswer<P>, 'direction' | 'profile'>,
+  composer: Composer<P>,
+): string {
+  return `${composer.describe(profile)}, tilt ${profile.tilt.toPrecision(3)}, ${direction}`;
+}
+
+function firstLook<P extends Profile>(
+  composition: DirectedComposition,
+  delta: number,
+  composer: Composer<P>,
+): DirectedAnswer<P> {
+  const { direction } = composition;
+  const ceiling = lossCeiling(composition);
+  const parts = partsOf(composition, Math.log(delta));
+  let saddle = saddleForDelta(parts, Math.log(delta - leftOut(parts).infinite));
+  const lookAt = (at: Saddle): DirectedAnswer<P> =>
+    look({ parts, saddle: at, delta, gap: gapAt(parts, at, firstGap), direction, ceiling }, composer);
+  let answer = lookAt(saddle);
+  for (let round = 0; round < 8 && answer.upper === Infinity; round += 1) {
+    saddle = saddleForEpsilon(parts, 2 * saddle.epsilon + cumulantSpread(parts, saddle.tilt));
+    answer = lookAt(saddle);
+  }
+  return answer;
+}
+
+function cumulantSpread(parts: readonly RepeatedLoss[], tilt: number): number {
+  return Math.sqrt(cumulantAt(parts, tilt).curvature);
+}
+
+/** An absolute gap from a relative one; an ε near 0 is judged by the spread of the loss instead. */
+function gapAt(parts: readonly RepeatedLoss[], { tilt, epsilon }: Saddle, relative: number): number {
+  return relative * Math.max(epsilon, 0.05 * cumulantSpread(parts, tilt));
+}
+
+/** Laws of all steps in one direction, cut where the tails of all steps weigh 1e-10 of δ. */
+function partsOf({ steps, gaussianRatio }: DirectedComposition, logDelta: number): RepeatedLoss[] {
+  const total = steps.reduce((sum, { count }) => sum + count, 1);
+  const noise = { shifts: Float64Array.of(gaussianRatio), weights: Float64Array.of(1), idle: 0 };
+  const gaussian = { law: gaussianLaw(noise, 'add'), count: 1 };
+  const all = gaussianRatio > 0 ? [...steps, gaussian] : steps;
+  const logTail = logDelta - Math.log(total) - 23;
+  return all.map(({ law, count }) => repeatedLoss(tabulate(law, logTail), count));
+}
+
+interface Look extends Pick<DirectedComposition, 'direction'> {
+  readonly parts: readonly RepeatedLoss[];
+  readonly saddle: Saddle;
+  readonly delta: number;
+  readonly gap: number;
+  /** An ε that is certainly enough. */
+  readonly ceiling: number;
+}
+
+function look<P extends Profile>(
+  { parts, saddle, delta, gap, direction, ceiling }: Look,
+  composer: Composer<P>,
+): DirectedAnswer<P> {
+  const { tilt, epsilon } = saddle;
+  const profile = composer.compose(parts, { tilt, epsilon, gap });
+  const upper = Math.min(ceiling, epsilonUpper(profile, delta));
+  return { direction, parts, upper, lower: epsilonLower(profile, delta, upper), profile, centre: epsilon };
+}
+
+/** Looks again around the known ε until the gap is as wanted; bounds of all looks hold, so the best of them are kept. */
+function refine<P extends Profile>(
+  first: DirectedAnswer<P>,
+  { delta, relativeGap }: { readonly delta: number; readonly relativeGap?: number | undefined },
+  composer: Composer<P>,
+): DirectedAnswer<P> {
+  const wanted = relativeGap ?? composer.acceptedGap;
+  let best = first;
+  let sharper = 1;
+  for (let round = 0; round < 3; round += 1) {
+    if (best.upper === 0 || best.upper === Infinity) return best;
+    if (best.upper - best.lower <= wanted * best.upper && (round > 0 || relativeGap !== undefined))
+      return best;
+    if (composer.isFinest(best.profile) && Math.abs(best.centre - best.upper) < 0.2 * best.upper) return best;
+    const saddle = saddleForEpsilon(best.parts, best.upper);
+    const gap = gapAt(best.parts, saddle, relativeGap ?? composer.usualGap(best.parts, saddle)) / sharper;
+    const next = look({ ...best, saddle, delta, gap, ceiling: best.upper }, composer);
+    sharper *= Math.max(1, (1.2 * (next.upper - next.lower)) / gap);
+    best = { ...next, lower: Math.max(best.lower, next.lower), upper: Math.min(best.upper, next.upper) };
+  }
+  return best;
+}
+
+/** δ at each ε of a composition; the gap wanted is relative to δ. One profile serves as many neighbouring ε as it can. */
+export function composedDeltas<P extends Profile>(
+  directions: readonly DirectedComposition[],
+  question: { readonly epsilons: readonly number[]; readonly relativeGap: number },
+  composer: Composer<P>,
+): ComposedDelta<P>[] {
+  const { epsilons, relativeGap } = question;
+  const order = epsilons.map((_, index) => index).sort((a, b) => epsilons[a]! - epsilons[b]!);
+  const byDirection = directions.map(composition => {
+    const answers: DirectedDelta<P>[] = [];
+    let last: P | undefined;
+    for (const index of order) {
+      const epsilon = epsilons[index]!;
+      const at = { direction: composition.direction, epsilon };
+      const again = last === undefined ? undefined : deltaBound(last, at, composer);
+      const serves = again !== undefined && again.upper - again.lower <= 1.5 * relativeGap * again.upper;
+      const looked = serves
+        ? { answer: again, profile: last }
+        : deltaLook(composition, { epsilon, relativeGap }, composer);
+      answers[index] = looked;
+      last = looked.profile;
+    }
+    return answers;
+  });
+  return epsilons.map((_, index) => {
+    const looked = byDirection.map(answers => answers[index]!);
+    return {
+      bound: larger(looked.map(({ answer }) => answer)),
+      profiles: looked.flatMap(({ profile }) => (profile === undefined ? [] : [profile])),
+      isTight: true,
+    };
+  });
+}
+
+/** δ in one direction, and the profile that it was read from, if any. */
+interface DirectedDelta<P extends Profile> {
+  readonly answer: CertifiedBound;
+  readonly profile?: P | undefined;
+}
+
+/** δ, and the profiles of all directions that it was read from. */
+export interface ComposedDelta<P extends Profile> {
+  readonly bound: CertifiedBound;
+  readonly profiles: readonly P[];
+  readonly isTight: boolean;
+}
+
+function deltaBound<P extends Profile>(
+  profile: P,
+  { direction, epsilon }: Pick<DirectedComposition, 'direction'> & { readonly epsilon: number },
+  composer: Composer<P>,
+): CertifiedBound {
+  return {
+    lower: deltaLower(profile, epsilon, smoothingsOf(profile)),
+    upper: deltaUpper(profile, epsilon),
+    detail: detailOf({ direction, profile }, composer),
+  };
+}
+
+/** Below this logarithm δ is bounded by its moments alone: doubles end at 1e-308. */
+const leastLogDelta = -660;
+
+function deltaLook<P extends Profile>(
+  composition: DirectedComposition,
+  { epsilon, relativeGap }: { readonly epsilon: number; readonly relativeGap: number },
+  composer: Composer<P>,
+): DirectedDelta<P> {
+  const usual = partsOf(composition, -60);
+  if (epsilon >= lossCeiling(composition)) {
+    const { infinite } = leftOut(usual);
+    return { answer: { lower: infinite * (1 - 1e-15), upper: infinite, detail: 'bounded loss' } };
+  }
+  const guess = saddleForEpsilon(usual, epsilon);
+  const parts = partsOf(composition, Math.max(leastLogDelta, Math.min(0, guess.logDelta)) - 5);
+  const saddle = saddleForEpsilon(parts, epsilon);
+  if (saddle.logDelta < leastLogDelta) return { answer: momentBound(parts, saddle.tilt, epsilon) };
+  const profile = composer.compose(parts, { ...saddle, epsilon, gap: relativeGap / (saddle.tilt + 1e-3) });
+  return { answer: deltaBound(profile, { direction: composition.direction, epsilon }, composer), profile };
+}
+
+/** What δ has beside that of the finite losses in the tables: at most `outside`, and `infinite`. */
+export function leftOut(parts: readonly RepeatedLoss[]): { outside: number; infinite: number } {
+  const outside = parts.reduce((total, { count, table }) => total + count * table.outside, 0);
+  const log = parts.reduce((total, { count, table }) => total + count * Math.log1p(-table.infinite), 0);
+  return { outside, infinite: -Math.expm1(log) };
+}
+
+/** Chernoff's bound: (1 - exp(ε - loss))+ is at most highestWeight(tilt) × exp(tilt (loss - ε)). */
+function momentBound(parts: readonly RepeatedLoss[], tilt: number, epsilon: number): CertifiedBound {
+  const { outside, infinite } = leftOut(parts);
+  const moment = Math.exp(cumulantAt(parts, tilt).value - tilt * epsilon) * highestWeight(tilt);
+  return {
+    lower: infinite * (1 - 1e-15),
+    upper: Math.min(1, moment * (1 + 1e-6) + outside + infinite + 1e-305),
+    detail: `moment bound, tilt ${tilt.toPrecision(3)}`,
+  };
+}
+
+/** Most of exp(-tilt·x) (1 - exp(-x)) over x >= 0. */
+export function highestWeight(tilt: number): number {
+  return Math.exp(-tilt * Math.log1p(1 / tilt)) / (1 + tilt);
+}

@@ -44,7 +44,9 @@ const limits = [Math.log(0.02), Math.log(1e6)] as const;
 export function calibrateNoise(options: CalibrationOptions): Calibration {
   const question = checked(options);
   const guess = firstGuess(question);
-  const found = isSettled(guess, question) ? guess : search(question, { start: guess.at, tolerance });
+  // A closed form costs nothing, so it is followed to its last digits.
+  const close = question.samplingProbability === 1 && question.conversion === 'mixture' ? 1e-10 : tolerance;
+  const found = isSettled(guess, question) ? guess : search(question, { start: guess.at, tolerance: close });
   if (found.value > 0) throw unreachable(question, found.answer);
   return { noiseMultiplier: Math.exp(found.at), epsilon: found.answer };
 }
@@ -96,7 +98,9 @@ function firstGuess(question: Question): Pick<Answered, 'at'> | Answered {
   }
   const central = groupSize * samplingProbability * Math.sqrt(2 * steps * Math.log(1.25 / delta));
   const start = Math.log(Math.max(0.5, central / epsilon));
-  if (conversion === 'rdp' || accountant === 'rdp' || question.neighbours === 'replace') return { at: start };
+  const isPlain = samplingProbability === 1;
+  if (isPlain || conversion === 'rdp' || accountant === 'rdp' || question.neighbours === 'replace')
+    return { at: start };
   return search({ ...question, accountant: 'rdp' }, { start, tolerance: 0.02 });
 }
 

@@ -1,5 +1,5 @@
 import type { Accountant } from '../accountant.ts';
-import type { DpEvent } from '../event.ts';
+import { flattenEvent, type DpEvent } from '../event.ts';
 import { compositionsOf, directionsOf, partWithoutLaws } from '../laws/composition.ts';
 import { repeatedLoss } from '../laws/cumulants.ts';
 import { tabulate } from '../laws/table.ts';
@@ -126,12 +126,15 @@ function deltaValues({ profiles }: ComposedDelta<ContourProfile>, epsilon: numbe
  * PLD accountant composes such losses without any error of discretisation.
  */
 function isOnLattice(event: DpEvent, { neighbours }: CertifiedOptions): boolean {
+  if (!flattenEvent(event).every(part => discreteKinds.has(part.event.kind))) return false;
   const { dominating, attained } = compositionsOf(event, { neighbours, verb: answering.verb });
   if (dominating === undefined || dominating !== attained || dominating.gaussianRatio > 0) return false;
   const laws = directionsOf(dominating).flatMap(({ steps }) => steps.map(({ law }) => law));
   if (laws.some(({ curves }) => curves.length > 0)) return false;
   return latticeOf(laws.map(law => repeatedLoss(tabulate(law, -700), 1))) !== undefined;
 }
+
+const discreteKinds: ReadonlySet<string> = new Set(['discrete-gaussian', 'randomised-response', 'guarantee']);
 
 function onLattice(bound: CertifiedBound): ExactBound {
   return middle({ ...bound, detail: `all losses lie on a lattice: pld, ${bound.detail}` });

@@ -113,5 +113,8 @@ export function invertDelta(
   if (bounds(0).upper <= delta) return { lower: 0, upper: 0 };
   const upper = bisect(0, highest, epsilon => bounds(epsilon).upper <= delta).outer;
   if (bounds(0).lower <= delta) return { lower: 0, upper };
-  return { lower: bisect(0, upper, epsilon => bounds(epsilon).lower <= delta).inner, upper };
+  // Both ends are usually close together, which spares half of the halvings.
+  const near = upper * (1 - 1e-9);
+  const from = bounds(near).lower > delta ? near : 0;
+  return { lower: bisect(from, upper, epsilon => bounds(epsilon).lower <= delta).inner, upper };
 }

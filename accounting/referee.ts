@@ -1,7 +1,7 @@
 import { DpError } from './check.ts';
 import type { BasicEvent, CountedEvent, DpEvent, Neighbours } from './event.ts';
 import { big, enclosing, largest, one, sum, zero, type Big } from './referee/big.ts';
-import { exactProfiles, type Exact } from './referee/exact.ts';
+import { exactProfiles, type Accuracy, type Exact } from './referee/exact.ts';
 import { divergences } from './referee/moments.ts';
 import { solve } from './referee/solve.ts';
 
@@ -48,7 +48,7 @@ const epsilonWidth = 1e-24;
  *
  * @param event - one step, a small composition of discrete losses, any number of bare Gaussians, or two Gaussian steps
  * @param options - epsilon: in nats, >= 0
- * @returns the larger of both directions of the relation; right to the digits given
+ * @returns the larger of both directions of the relation, right to the digits given but for what `detail` says is left out
  * @throws DpError `INVALID_ARGUMENT`; `UNSUPPORTED_EVENT` for any other composition
  * @example
  * ```ts
@@ -64,7 +64,10 @@ export function refereeDelta(
   const exact = exactly(event, neighbours);
   const ratio = big(epsilon).exp();
   const delta = largest(exact.profiles.map(profile => profile(ratio)));
-  return verdict(delta, exact);
+  const found = verdict(delta, exact);
+  const { relativeError, absoluteError } = exact;
+  if (delta.times(relativeError).gte(absoluteError)) return found;
+  return { ...found, detail: `${found.detail}; masses of ${absoluteError} are left out` };
 }
 
 /**
@@ -166,7 +169,7 @@ export function checkWithReferee(event: DpEvent, options: CheckOptions): Check {
 function checkExact(exact: Solved, { delta, epsilon }: CheckOptions): Check {
   const near = { lower: big(epsilon.lower ?? 0), upper: big(epsilon.upper) };
   const truth = epsilonOf(exact, { delta, near });
-  const slack = truth.times(exact.relativeError + epsilonWidth);
+  const slack = truth.isFinite() ? truth.times(exact.relativeError + epsilonWidth) : zero;
   const isWithin = near.lower.lte(truth.plus(slack)) && near.upper.gte(truth.minus(slack));
   const { digits, detail } = verdict(truth, exact);
   return { method: 'exact', epsilon: enclosing(truth), agrees: isWithin, digits, detail };
@@ -229,7 +232,7 @@ function composedOrders(
   };
 }
 
-function verdict(value: Big, { how, relativeError }: { how: string; relativeError: number }): Verdict {
+function verdict(value: Big, { how, relativeError }: Omit<Accuracy, 'absoluteError'>): Verdict {
   const count = relativeError < 1e-20 ? 20 : 15;
   return { value: value.toNumber(), digits: value.toSignificantDigits(count).toString(), detail: how };
 }

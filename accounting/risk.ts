@@ -42,7 +42,7 @@ const coarseGap = 0.05;
  * const event = { kind: 'gaussian', noiseMultiplier: 1 } as const;
  * const risk = attackRisk(event, { falsePositiveRates: [0.01], neighbours: 'add-or-remove' });
  * risk.advantage.upper; // ~0.38292
- * risk.truePositiveRates[0].upper; // ~0.0925
+ * risk.truePositiveRates[0].upper; // ~0.0924
  * risk.bayesError.lower; // ~0.30854
  * ```
  */

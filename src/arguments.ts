@@ -60,6 +60,12 @@ export function counts(name: string): ArgumentParser<number[]> {
   return text => [...new Set(text.split(',').map(part => one(part.trim())))];
 }
 
+/** Parser of distinct numbers strictly between 0 and 1, separated by commas. */
+export function rates(name: string): ArgumentParser<number[]> {
+  const one = delta(name);
+  return text => [...new Set(text.split(',').map(part => one(part.trim())))];
+}
+
 /** Parser of one word of a fixed list. */
 export function choice<T extends string>(name: string, choices: readonly T[]): ArgumentParser<T> {
   return text => checkChoice(text, { verb, name, choices });

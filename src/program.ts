@@ -1,13 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { usageError } from './arguments.ts';
 import { addCommonOptions, type CommonOptions, type Deliver } from './command.ts';
-import { calibrateCommand } from './commands/calibrate.ts';
-import { demoCommand } from './commands/demo.ts';
-import { epsilonCommand } from './commands/epsilon.ts';
-import { planCommand } from './commands/plan.ts';
-import { pretrainCommand } from './commands/pretrain.ts';
-import { selectCommand } from './commands/select.ts';
-import { trainCommand } from './commands/train.ts';
 import { exitCodeOf, exitCodes, type ExitCode } from './exit-codes.ts';
 import { errorObject, errorText, mendable, renderJson } from './output.ts';
 import { createProgress, type ProgressStream } from './progress.ts';
@@ -43,7 +36,29 @@ function deliverTo(host: Host): Deliver {
   };
 }
 
-function buildProgram(host: Host): Command {
+type Maker = (deliver: Deliver) => Command;
+
+/** Every command in the order of the help, to be loaded when it is needed: training and table formats take long to load. */
+const loaders: Readonly<Record<string, () => Promise<Maker>>> = {
+  epsilon: async () => (await import('./commands/epsilon.ts')).epsilonCommand,
+  delta: async () => (await import('./commands/delta.ts')).deltaCommand,
+  risk: async () => (await import('./commands/risk.ts')).riskCommand,
+  calibrate: async () => (await import('./commands/calibrate.ts')).calibrateCommand,
+  plan: async () => (await import('./commands/plan.ts')).planCommand,
+  select: async () => (await import('./commands/select.ts')).selectCommand,
+  train: async () => (await import('./commands/train.ts')).trainCommand,
+  pretrain: async () => (await import('./commands/pretrain.ts')).pretrainCommand,
+  demo: async () => (await import('./commands/demo.ts')).demoCommand,
+};
+
+/** The command that is named alone; all of them where help or a suggestion may have to list them. */
+function neededMakers(name: string | undefined): Promise<Maker[]> {
+  const named = name !== undefined && Object.hasOwn(loaders, name) ? [loaders[name]!] : undefined;
+  const chosen = named ?? (name === '--version' ? [] : Object.values(loaders));
+  return Promise.all(chosen.map(load => load()));
+}
+
+function buildProgram(host: Host, makers: readonly Maker[]): Command {
   const deliver = deliverTo(host);
   const program = new Command('privacy-unit')
     .description('User-level differential privacy for fine-tuning language models.')
@@ -56,15 +71,6 @@ function buildProgram(host: Host): Command {
       writeErr: text => host.stderr.write(text),
       outputError: () => undefined,
     });
-  const makers = [
-    epsilonCommand,
-    calibrateCommand,
-    planCommand,
-    selectCommand,
-    trainCommand,
-    pretrainCommand,
-    demoCommand,
-  ];
   for (const make of makers) {
     program.addCommand(addCommonOptions(make(deliver)).copyInheritedSettings(program));
   }
@@ -82,7 +88,8 @@ function reportFailure(error: unknown, host: Host, json: boolean): ExitCode {
 /** Runs one command line and says how the process should end; prints, but never exits by itself. */
 export async function runProgram(argv: readonly string[], host: Host): Promise<ExitCode> {
   try {
-    await buildProgram(host).parseAsync([...argv], { from: 'user' });
+    const program = buildProgram(host, await neededMakers(argv[0]));
+    await program.parseAsync([...argv], { from: 'user' });
     return exitCodes.done;
   } catch (error) {
     return reportFailure(error, host, argv.includes('--json'));

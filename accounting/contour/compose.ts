@@ -1,6 +1,6 @@
-import { cumulantAt, type RepeatedLoss } from '../laws/cumulants.ts';
+import type { RepeatedLoss } from '../laws/cumulants.ts';
 import type { HalfSpectrum } from '../numerics/fft.ts';
-import { fourierSeries, nufftError } from '../numerics/nufft.ts';
+import { fourierSeries } from '../numerics/nufft.ts';
 import type { Profile } from '../profiles/profile.ts';
 import { highestWeight, leftOut, type ProfileRequest } from '../profiles/search.ts';
 import { layLine } from './line.ts';
@@ -38,17 +38,29 @@ export function composeOnLine(parts: readonly RepeatedLoss[], request: ProfileRe
   const scale = spacing / (2 * Math.PI);
   return {
     tilt,
-    logScale: cumulantAt(parts, tilt).value + (deviation ** 2 * tilt * (tilt + 1)) / 2,
-    valueAt: at => (at < first || at > last ? Infinity : Math.max(0, scale * series(at * scale))),
+    logScale: spectrum.logMoment + (deviation ** 2 * tilt * (tilt + 1)) / 2,
+    valueAt: at => (at < first || at > last ? Infinity : Math.max(0, scale * series.valueAt(at * scale))),
     last,
     relativeError: spectrum.relativeError + 1e-14,
-    absoluteError: scale * error + line.missing + highestWeight(tilt) * spectrum.lost,
+    absoluteError:
+      scale * (error + series.error) +
+      line.missing +
+      highestWeight(tilt) * spectrum.lost +
+      misplacedError(spectrum.misplaced, tilt),
     deviation,
     spectrum,
     spacing,
     isFinest: line.isFinest,
     ...leftOut(parts),
   };
+}
+
+/**
+ * Losses that are wrong by a little move (1 - exp(ε - loss))+ by no more than that, and only where the loss exceeds ε, nearly:
+ * in scaled form by at most exp(-tilt·x) at a loss of ε + x.
+ */
+function misplacedError(misplaced: number, tilt: number): number {
+  return misplaced * (1 + tilt * misplaced) * 2;
 }
 
 /** F at the multiples of the spacing, with the Gaussian composed in, and the sum of all that they may be wrong by. */
@@ -70,8 +82,7 @@ function damp(
     terms.real[j] = modulus * Math.cos(angle);
     terms.imaginary[j] = modulus * Math.sin(angle);
     const off = Math.exp(log + excess[j]!) * -Math.expm1(-excess[j]!);
-    error +=
-      (j === 0 ? 1 : 2) * (off + modulus * (rounding[j]! + (Math.abs(angle) + 8) * 4 * unit + nufftError));
+    error += (j === 0 ? 1 : 2) * (off + modulus * (rounding[j]! + (Math.abs(angle) + 8) * 4 * unit));
   }
   return { terms, error };
 }

@@ -1,4 +1,5 @@
 import { cumulantAt, type RepeatedLoss } from '../laws/cumulants.ts';
+import { carefulCumulant } from '../laws/nodes.ts';
 import { highestWeight, type ProfileRequest } from '../profiles/search.ts';
 
 /** A vertical line through the tilt and the terms on it. */
@@ -113,6 +114,9 @@ function aliasAbove(
     const period = (log - floor) / rate;
     if (period < best.period) best = { period, rate, log };
   }
+  const careful = carefulCumulant(parts, tilt + best.rate) - carefulCumulant(parts, tilt);
+  const cheap = cumulantAt(parts, tilt + best.rate).value - value;
+  best = { ...best, log: best.log + careful - cheap, period: best.period + (careful - cheap) / best.rate };
   return { period: Math.max(best.period, 1 / best.rate), logAt: period => best.log - best.rate * period };
 }
 

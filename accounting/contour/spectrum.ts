@@ -1,7 +1,7 @@
 import { stepCumulant, type RepeatedLoss } from '../laws/cumulants.ts';
 import type { HalfSpectrum } from '../numerics/fft.ts';
-import { MassSpreader, nufftError } from '../numerics/nufft.ts';
-import { quadratureError, visitTilted } from './nodes.ts';
+import { MassSpreader } from '../numerics/nufft.ts';
+import { quadratureError, visitTilted } from '../laws/nodes.ts';
 
 /** E exp(z·loss) ÷ E exp(tilt·loss) of a composition at z = tilt + i·j·spacing, in polar form, with bounds on its error. */
 export interface LogSpectrum {
@@ -11,8 +11,12 @@ export interface LogSpectrum {
   readonly excess: Float64Array;
   /** Relative error from the evaluation of the power. */
   readonly rounding: Float64Array;
-  /** Relative error that all values have in common: of the masses. */
+  /** log E exp(tilt·loss). */
+  readonly logMoment: number;
+  /** Relative error that all values have in common: of the moment. */
   readonly relativeError: number;
+  /** Bound on the sum of what all losses may be wrong by, in nats, averaged over the tilted law. */
+  readonly misplaced: number;
   /** Share of the tilted law that was left out. */
   readonly lost: number;
 }
@@ -34,38 +38,91 @@ const unit = 2 ** -53;
 export function logSpectrum(parts: readonly RepeatedLoss[], options: LineOptions): LogSpectrum {
   const made = (): Float64Array => new Float64Array(options.terms + 1);
   const spectrum = { logs: made(), angles: made(), excess: made(), rounding: made() };
-  let [lost, relativeError] = [0, 0];
+  let [lost, logMoment, relativeError, misplaced] = [0, 0, 0, 0];
   for (const step of parts) {
-    const { sums, centre, leftOut, exponent } = stepTransform(step, options);
-    addPower(sums, step.count, spectrum);
+    const transform = stepTransform(step, options);
+    const { centre, count } = { ...transform, ...step };
+    addPower(transform, count, spectrum);
     for (let j = 0; j <= options.terms; j += 1)
-      spectrum.angles[j] = spectrum.angles[j]! + step.count * centre * (j * options.spacing);
-    lost += step.count * leftOut;
-    relativeError += step.count * (4e-15 + exponent * 2 * unit);
+      spectrum.angles[j] = spectrum.angles[j]! + count * centre * (j * options.spacing);
+    lost += count * transform.leftOut;
+    logMoment += count * transform.logMoment;
+    relativeError += count * transform.momentError;
+    misplaced += count * transform.misplaced;
   }
-  return { ...spectrum, relativeError: Math.expm1(relativeError), lost };
+  return { ...spectrum, logMoment, relativeError: Math.expm1(relativeError), misplaced, lost };
 }
 
 interface StepTransform {
   /** Of the loss minus `centre`. */
   readonly sums: HalfSpectrum;
   readonly centre: number;
+  readonly errorAt: (mode: number) => number;
   readonly leftOut: number;
-  /** Largest exponent of a mass that matters: its rounding is that mass's relative error. */
-  readonly exponent: number;
+  readonly logMoment: number;
+  readonly momentError: number;
+  readonly misplaced: number;
 }
+
+/** Bound on the rounding of one loss, relative to the size of the loss and of its change within a panel. */
+const lossError = 4e-15;
 
 function stepTransform(step: RepeatedLoss, { tilt, spacing, terms }: LineOptions): StepTransform {
   const logScale = stepCumulant(step, tilt).value;
   const spreader = new MassSpreader(terms);
   const perTurn = spacing / (2 * Math.PI);
   const centre = likeliestLoss(step, tilt);
-  let exponent = Math.abs(logScale);
-  const leftOut = visitTilted(step, { tilt, logScale, highest: spacing * terms }, (loss, mass) => {
+  const moment = new MomentSum(tilt, logScale);
+  let misplaced = 0;
+  const leftOut = visitTilted(step, { tilt, logScale, highest: spacing * terms }, (loss, mass, size) => {
     spreader.add((loss - centre) * perTurn, mass);
-    if (mass > 1e-25) exponent = Math.max(exponent, Math.abs(tilt * loss));
+    moment.add(loss, mass);
+    misplaced += mass * size;
   });
-  return { sums: spreader.sums(), centre, leftOut, exponent: exponent + 60 };
+  return {
+    sums: spreader.sums(),
+    centre,
+    errorAt: mode => spreader.errorAt(mode),
+    leftOut,
+    logMoment: moment.log(step.table),
+    momentError: 2e-15 + 4 * unit * Math.abs(logScale),
+    misplaced: misplaced * lossError,
+  };
+}
+
+/** log E exp(tilt·loss) from tilted masses. */
+class MomentSum {
+  private readonly tilt: number;
+  private readonly logScale: number;
+  private mass = 0;
+  private lost = 0;
+  private excess = 0;
+  private untilted = 0;
+
+  constructor(tilt: number, logScale: number) {
+    this.tilt = tilt;
+    this.logScale = logScale;
+  }
+
+  add(loss: number, mass: number): void {
+    const { tilt, logScale } = this;
+    // Neumaier's summation: what each addition loses is added up apart.
+    const next = this.mass + mass;
+    this.lost += this.mass >= mass ? this.mass - next + mass : mass - next + this.mass;
+    this.mass = next;
+    this.untilted += mass * Math.exp(logScale - tilt * loss);
+    this.excess -= mass * Math.expm1(-tilt * loss);
+  }
+
+  /**
+   * For a law whose masses are 1 by construction the moment is 1 plus the mean of exp(tilt·loss) - 1, which keeps its digits where
+   * the step reveals little; else it is the sum of the masses.
+   */
+  log({ infinite }: { readonly infinite: number }): number {
+    const isWhole = Math.abs(this.untilted + infinite - 1) <= 4e-14 && this.logScale < 50;
+    if (isWhole) return Math.log1p(Math.exp(this.logScale) * this.excess - infinite);
+    return this.logScale + Math.log(this.mass + this.lost);
+  }
 }
 
 /** Where the tilted law is heaviest: sums are taken around it, since what lies near 0 is summed best. */
@@ -79,11 +136,11 @@ function likeliestLoss({ losses, logWeights }: RepeatedLoss, tilt: number): numb
 
 /** Multiplies in the `count`-th power of a step's transform. */
 function addPower(
-  { real, imaginary }: HalfSpectrum,
+  { sums: { real, imaginary }, errorAt }: StepTransform,
   count: number,
   { logs, angles, excess, rounding }: Pick<LogSpectrum, 'logs' | 'angles' | 'excess' | 'rounding'>,
 ): void {
-  const error = nufftError + quadratureError;
+  // Of tilted masses that sum to about 1, which the sums are taken to be relative to.
   for (let j = 0; j < logs.length; j += 1) {
     // Of 1 + a + bi: the sums are small where the step reveals little, and keep their digits.
     const [a, b] = [real[j]!, imaginary[j]!];
@@ -93,7 +150,7 @@ function addPower(
     const angle = count * Math.atan2(b, 1 + a);
     logs[j] = logs[j]! + log;
     angles[j] = angles[j]! + angle;
-    excess[j] = excess[j]! + count * Math.log1p(error / modulus);
+    excess[j] = excess[j]! + count * Math.log1p((errorAt(j) + quadratureError) / modulus);
     rounding[j] = rounding[j]! + (Math.abs(angle) + Math.abs(log) + count) * 4 * unit;
   }
 }

@@ -93,7 +93,7 @@ export interface LossCurve {
  * ```ts
  * const step = shiftedNoise({ kind: 'gaussian', noiseMultiplier: 0.5 });
  * lossCurve(step, 'remove').loss(1); // 0
- * lossCurve(step, 'replace').loss(1); // 8
+ * lossCurve(step, 'replace').loss(1); // 4
  * ```
  */
 export function lossCurve(step: ShiftedNoise, direction: Direction): LossCurve {

@@ -1,4 +1,5 @@
 import { cumulantAt, type RepeatedLoss } from '../laws/cumulants.ts';
+import { carefulCumulant } from '../laws/nodes.ts';
 
 /** A stretch of the loss axis as long as one transform, cut into `size` cells. */
 export interface LossWindow {
@@ -115,7 +116,8 @@ function tailEdge(
     const edge = (cumulantAt(parts, tilt + side * rate).value - value - logWanted) / rate;
     if (edge < best.edge) best = { edge, rate };
   }
-  return best;
+  const growth = carefulCumulant(parts, tilt + side * best.rate) - carefulCumulant(parts, tilt);
+  return { edge: (growth - logWanted) / best.rate, rate: best.rate };
 }
 
 /**

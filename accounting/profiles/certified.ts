@@ -142,7 +142,7 @@ function singleDelta(directions: readonly DirectedComposition[], epsilon: number
 }
 
 const closedForm = 'closed form of the Gaussian';
-const roughForm = 'everybody in every step, or losses added up: the loss is too wide for a grid';
+const roughForm = 'everybody in every step, or losses added up: the losses are too wide or the steps too many';
 const noUpperBound = 'no upper bound is known; the lower one is proven';
 
 function readCompositions(
@@ -176,8 +176,12 @@ function gaussianEpsilon(ratio: number, delta: number): { lower: number; upper: 
  */
 const widestLoss = 1e5;
 
+/** So many steps that the rounding of one of them, all of them together, is as large as what they reveal. */
+const mostSteps = 1e11;
+
 function isTooWide({ steps }: DirectedComposition, logDelta: number): boolean {
   const total = steps.reduce((sum, { count }) => sum + count, 1);
+  if (total > mostSteps) return true;
   const logTail = logDelta - Math.log(total) - 30;
   // Between such a shift and 0 there is nothing left to tabulate, and places near it have no room for digits.
   const isSteep = steps.some(({ law }) => law.curves.some(({ steepest }) => steepest > 1e6));

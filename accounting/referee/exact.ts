@@ -6,9 +6,15 @@ import { stepOf, type LaplaceStep, type NormalStep } from './steps.ts';
 import { twoStepProfile } from './two-steps.ts';
 
 /** What is known exactly of a composition: a profile for each direction, or why there is none. */
-export type Exact =
-  | { readonly profiles: readonly Profile[]; readonly how: string; readonly relativeError: number }
-  | { readonly reason: string };
+export type Exact = (Accuracy & { readonly profiles: readonly Profile[] }) | { readonly reason: string };
+
+/** How δ is got and how far off it may be. */
+export interface Accuracy {
+  readonly how: string;
+  readonly relativeError: number;
+  /** Masses left out; 0 where there are none. */
+  readonly absoluteError: number;
+}
 
 interface Ingredients {
   readonly atoms: AtomLaw;
@@ -17,8 +23,13 @@ interface Ingredients {
 }
 
 const atomsBesideNoise = 500;
-const fromClosedForm = 1e-40;
-const fromQuadrature = 1e-15;
+const closedForm: Accuracy = { how: 'closed form', relativeError: 1e-25, absoluteError: 0 };
+const exactSum: Accuracy = { how: 'exact sum', relativeError: 1e-25, absoluteError: 1e-110 };
+const quadrature: Accuracy = {
+  how: 'quadrature over one of two steps',
+  relativeError: 1e-15,
+  absoluteError: 1e-42,
+};
 
 /**
  * The exact privacy profile of a small composition.
@@ -37,18 +48,13 @@ export function exactProfiles(parts: readonly CountedEvent[], neighbours: Neighb
   if ('reason' in found) return found;
   const { atoms, discrete, steps } = found;
   const [first, second] = steps;
-  if (first === undefined)
-    return { profiles: [atomProfile(atoms)], how: 'exact sum', relativeError: fromClosedForm };
+  if (first === undefined) return { profiles: [atomProfile(atoms)], ...exactSum };
   const directions: readonly Direction[] = neighbours === 'replace' ? ['replace'] : ['remove', 'add'];
   if (second !== undefined) return twoSteps(found, directions);
   if (atoms.atoms.length > atomsBesideNoise)
     return { reason: `${atoms.atoms.length} atoms beside noise are too many` };
   const profiles = directions.map(direction => beside(atoms, singleProfile(first, direction)));
-  return {
-    profiles,
-    how: discrete ? 'closed form and exact sum' : 'closed form',
-    relativeError: fromClosedForm,
-  };
+  return discrete ? { profiles, ...exactSum, how: 'closed form and exact sum' } : { profiles, ...closedForm };
 }
 
 function twoSteps({ discrete, steps }: Ingredients, directions: readonly Direction[]): Exact {
@@ -56,7 +62,7 @@ function twoSteps({ discrete, steps }: Ingredients, directions: readonly Directi
   if (discrete || first?.kind !== 'normal' || second?.kind !== 'normal')
     return { reason: 'two noisy steps are only composed where both are Gaussian and nothing else is there' };
   const profiles = directions.map(direction => twoStepProfile({ first, second }, direction));
-  return { profiles, how: 'quadrature over one of two steps', relativeError: fromQuadrature };
+  return { profiles, ...quadrature };
 }
 
 function beside({ atoms, infinite }: AtomLaw, profile: Profile): Profile {

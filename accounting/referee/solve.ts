@@ -28,7 +28,7 @@ export function solve(
     // A δ of 0 is as good as any that is far too small: the bracket is halved then.
     return value.lte(0) ? big(-1e9) : value.ln().minus(logDelta);
   };
-  if (near?.lower.gt(0) && above(near.lower).gt(0) && above(near.upper).lte(0))
+  if (near?.lower.gt(0) && near.upper.isFinite() && above(near.lower).gt(0) && above(near.upper).lte(0))
     return root(above, { low: near.lower, high: near.upper, width });
   if (above(zero).lte(0)) return zero;
   let high = one;

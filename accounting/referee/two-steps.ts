@@ -29,7 +29,7 @@ interface Stretch {
  * import { stepOf } from 'accounting/referee/steps.ts';
  * const step = stepOf({ kind: 'gaussian', noiseMultiplier: 2 });
  * const delta = twoStepProfile({ first: step, second: step }, 'remove')(big(1));
- * delta.toNumber(); // ~0.0509
+ * delta.toNumber(); // ~0.27632639
  * ```
  */
 export function twoStepProfile(steps: TwoSteps, direction: Direction): Profile {

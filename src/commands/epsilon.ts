@@ -1,31 +1,35 @@
 import type { Command } from 'commander';
-import { epsilonOf, groupEpsilon, poissonEvent, type Bound, type Interval } from '../../accounting/index.ts';
-import { choice, required } from '../arguments.ts';
+import { DpError } from '../../accounting/check.ts';
+import { epsilonOf, groupEpsilon, type Bound, type Interval } from '../../accounting/index.ts';
+import type { Check } from '../../accounting/referee.ts';
 import { createCommand, type CommonOptions, type Deliver } from '../command.ts';
-import { renderInterval, type Answer } from '../output.ts';
-import { version } from '../version.ts';
+import { renderInterval, upward, type Answer } from '../output.ts';
 import {
-  addNoiseOption,
-  addSamplingOptions,
-  renderBound,
+  addAccountantOptions,
+  addDeltaOption,
+  addMechanismOptions,
+  addNeighboursOption,
+  askingOf,
+  boundFacts,
+  computedBy,
+  deltaOption,
+  mechanismFacts,
+  renderClaim,
   renderFacts,
-  samplingOf,
-  type Sampling,
-  type SamplingOptions,
+  type Asking,
+  type AskingOptions,
 } from './guarantee-options.ts';
+import { mechanismOf, type Mechanism, type MechanismOptions } from './sampling-event.ts';
 
 const verb = 'compute epsilon';
-const accountants = ['rdp', 'pld', 'all'] as const;
 
-interface EpsilonOptions extends SamplingOptions, CommonOptions {
-  readonly noiseMultiplier?: number;
-  readonly accountant?: (typeof accountants)[number];
+interface EpsilonOptions extends MechanismOptions, AskingOptions, CommonOptions {
+  readonly delta?: number;
+  readonly check?: true;
 }
 
-interface Question extends Sampling {
-  readonly noiseMultiplier: number;
-  readonly groupSize: number;
-  readonly accountant: (typeof accountants)[number];
+interface Question extends Asking {
+  readonly delta: number;
 }
 
 interface Finding {
@@ -34,47 +38,68 @@ interface Finding {
   readonly byConversion?: Readonly<Record<string, Bound | undefined>>;
 }
 
-function find(question: Question): Finding {
-  if (question.groupSize > 1) return groupEpsilon(question);
-  return epsilonOf(poissonEvent(question), question);
+function find({ event, group }: Mechanism, question: Question): Finding {
+  return group === undefined ? epsilonOf(event, question) : groupEpsilon({ ...group, ...question });
 }
 
-function boundLines(bounds: Readonly<Record<string, Bound | undefined>>): string[] {
-  return Object.entries(bounds).flatMap(([name, bound]) =>
-    bound === undefined ? [] : [renderBound(name, bound)],
+function refuseCheckOfEstimate({ check, accountant }: EpsilonOptions): void {
+  if (check !== true || accountant !== 'gdp') return;
+  throw new DpError(
+    'INVALID_ARGUMENT',
+    `Cannot ${verb}: --check compares bounds, and --accountant gdp has none. Leave one of them out.`,
   );
 }
 
-function statement(question: Question, finding: Finding): string {
-  const { groupSize } = question;
-  const unit =
-    groupSize === 1
-      ? 'one unit of sampling (a user where users are sampled, a record where records are)'
-      : `a group of up to ${groupSize} records, each sampled on its own`;
-  const conversions = boundLines(finding.byConversion ?? {});
+/** Asks the referee, whose arithmetic takes long to load, and accepts no contradiction. */
+async function checked(
+  { event }: Mechanism,
+  { delta, neighbours }: Question,
+  epsilon: Interval,
+): Promise<Check> {
+  const { checkWithReferee } = await import('../../accounting/referee.ts');
+  const check = checkWithReferee(event, { delta, neighbours, epsilon });
+  if (check.agrees) return check;
+  throw new DpError(
+    'CHECK_FAILED',
+    `Cannot confirm epsilon: the referee has ${check.digits} (${check.detail}), which contradicts ${renderInterval(epsilon)}. Report this; it is a defect.`,
+  );
+}
+
+function renderCheck({ method, epsilon, digits, detail }: Check): string {
+  if (method === 'exact') return `confirmed, the truth is ${digits} (${detail})`;
+  if (method === 'rdp') return `not contradicted, at most ${upward(epsilon.upper)} (${detail})`;
+  return `nothing to compare with (${detail})`;
+}
+
+interface Told {
+  readonly mechanism: Mechanism;
+  readonly question: Question;
+  readonly finding: Finding;
+  readonly check?: Check;
+}
+
+function statement({ mechanism, question, finding, check }: Told): string {
+  const { epsilon: interval, byAccountant: bounds, byConversion = {} } = finding;
+  const at = `delta ${question.delta}`;
   return renderFacts([
-    ['Guarantee', `epsilon in ${renderInterval(finding.epsilon)} at delta ${question.delta}`],
-    ['Unit', unit],
-    ['Neighbours', question.neighbours],
-    ['Mechanism', `sums of clipped values with Gaussian noise, noise multiplier ${question.noiseMultiplier}`],
-    ['Sampling', `Poisson with probability ${question.samplingProbability} a step, as given, not observed`],
-    ['Steps', `${question.steps}, all of them released`],
-    ['Accountant', ...boundLines(finding.byAccountant)],
-    ...(conversions.length > 0 ? [['Conversion', ...conversions] as [string, ...string[]]] : []),
-    ['Computed by', `privacy-unit ${version}`],
+    ['Guarantee', renderClaim({ name: 'epsilon', interval, at, most: Infinity, bounds })],
+    ...mechanismFacts(mechanism, question.neighbours),
+    ...boundFacts('Accountant', bounds),
+    ...boundFacts('Conversion', byConversion),
+    ...(check === undefined ? [] : ([['Check', renderCheck(check)]] as const)),
+    computedBy,
   ]);
 }
 
-function epsilon(options: EpsilonOptions): Answer {
-  const question: Question = {
-    noiseMultiplier: required(options.noiseMultiplier, { verb, name: '--noise-multiplier', example: '1.1' }),
-    ...samplingOf(options, verb),
-    groupSize: options.groupSize ?? 1,
-    accountant: options.accountant ?? 'all',
-  };
-  const finding = find(question);
-  const text = statement(question, finding);
-  return { text, json: { delta: question.delta, ...finding, statement: text } };
+async function epsilon(options: EpsilonOptions): Promise<Answer> {
+  refuseCheckOfEstimate(options);
+  const mechanism = await mechanismOf(options, verb);
+  const question = { delta: deltaOption(options.delta, verb), ...askingOf(options, verb) };
+  const finding = find(mechanism, question);
+  const check = options.check === true ? { check: await checked(mechanism, question, finding.epsilon) } : {};
+  const text = statement({ mechanism, question, finding, ...check });
+  const { event } = mechanism;
+  return { text, json: { delta: question.delta, ...finding, event, ...check, statement: text } };
 }
 
 /** `privacy-unit epsilon`: what a given noise buys. */
@@ -82,16 +107,15 @@ export function epsilonCommand(deliver: Deliver): Command {
   const command = createCommand('epsilon', {
     summary: 'epsilon of a given noise, sampling and number of steps',
     description:
-      'Computes epsilon with certified bounds on both sides for a Poisson-subsampled Gaussian mechanism.',
+      'Computes epsilon with certified bounds on both sides for steps of the Gaussian mechanism over sampled batches, or for any mechanism given as JSON. Of shuffled batches only a lower bound is known.',
     examples: [
       'epsilon --noise-multiplier 1.1 --sampling-probability 0.01 --steps 1000 --delta 1e-6 --neighbours add-or-remove',
-      'epsilon --noise-multiplier 2 --sampling-probability 0.01 --steps 500 --group-size 10 --delta 1e-5 --neighbours add-or-remove --json',
+      'epsilon --sampling balls-in-bins --noise-multiplier 1 --steps 100 --epochs 5 --delta 1e-5 --neighbours zero-out --json',
     ],
   });
-  addSamplingOptions(addNoiseOption(command)).option(
-    '--accountant <name>',
-    'rdp, pld or all; the tighter bound of each side counts (default: all)',
-    choice('--accountant', accountants),
+  addAccountantOptions(addNeighboursOption(addDeltaOption(addMechanismOptions(command)))).option(
+    '--check',
+    'compare with a slow referee in decimal arithmetic; exit code 3 where it disagrees (default: off)',
   );
   return command.action((options: EpsilonOptions) => deliver(options, () => epsilon(options)));
 }

@@ -1,0 +1,663 @@
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { root } from '../../support/sources.ts';
+import { runCli, runJson, temporaryFolder } from '../support.ts';
+
+const folder = temporaryFolder();
+
+interface Bound {
+  lower?: number;
+  upper: number | string;
+  value?: number | string;
+  detail: string;
+}
+
+interface EpsilonAnswer {
+  delta: number;
+  epsilon: { lower: number; upper: number | string };
+  byAccountant: Record<string, Bound>;
+  byConversion?: Record<string, Bound>;
+  event: object;
+  check?: { method: string; agrees: boolean; digits: string; detail: string };
+  statement: string;
+}
+
+/** Words of a line without quotes or empty words. */
+function words(line: string): string[] {
+  return line.split(' ').filter(word => word !== '');
+}
+
+async function answerOf<T>(line: string): Promise<T> {
+  const answer: unknown = await runJson(...words(line));
+  // oxlint-disable-next-line no-unsafe-type-assertion -- the tests look at the fields
+  return answer as T;
+}
+
+function epsilonOf(line: string): Promise<EpsilonAnswer> {
+  return answerOf<EpsilonAnswer>(`epsilon ${line}`);
+}
+
+function file(name: string, content: unknown): string {
+  const path = join(folder, name);
+  writeFileSync(path, typeof content === 'string' ? content : JSON.stringify(content));
+  return path;
+}
+
+const gaussian = file('gaussian.json', { kind: 'gaussian', noiseMultiplier: 1 });
+const asked = '--delta 1e-6 --neighbours add-or-remove';
+const run = '--noise-multiplier 1 --sampling-probability 0.01 --steps 100';
+
+/** Bounds are on either side of a known truth. */
+function expectWithin({ lower, upper }: { lower: number; upper: number | string }, truth: number): void {
+  expect(lower).toBeLessThanOrEqual(truth);
+  expect(Number(upper)).toBeGreaterThanOrEqual(truth);
+  expect(Number(upper) - lower).toBeLessThanOrEqual(1e-3 * truth);
+}
+
+describe('epsilon asks accountants', () => {
+  const line = `--noise-multiplier 1 --sampling-probability 0.01 --steps 10000 ${asked}`;
+
+  it('all of which stand beside each other, with the value of the exact one', async () => {
+    const { epsilon, byAccountant, event, statement } = await epsilonOf(line);
+    expect(Object.keys(byAccountant)).toEqual(['rdp', 'pld', 'exact']);
+    expect(Number(byAccountant['exact']!.value).toFixed(9)).toBe('6.907384495');
+    expectWithin(epsilon, 6.907384495);
+    expect(event).toEqual({
+      kind: 'repeated',
+      event: { kind: 'poisson-subsampled-gaussian', noiseMultiplier: 1, samplingProbability: 0.01 },
+      count: 10_000,
+    });
+    expect(statement).toMatch(/^Guarantee +epsilon in \[6\.907, 6\.908\] at delta 0\.000001\n/);
+    expect(statement).toContain('Accountant   rdp: at most 7.414 (');
+    expect(statement).toMatch(/\n +exact: interval \[6\.907, 6\.908\], value 6\.907384495 \(/);
+    expect(statement).not.toContain('Conversion');
+  });
+
+  it.each(['rdp', 'pld', 'exact'])('%s alone where it is named', async name => {
+    const { byAccountant } = await epsilonOf(`${run} ${asked} --accountant ${name}`);
+    expect(Object.keys(byAccountant)).toEqual([name]);
+  });
+
+  it('gdp alone is called an estimate and bounds nothing', async () => {
+    const { epsilon, byAccountant, statement } = await epsilonOf(`${run} ${asked} --accountant gdp`);
+    expect(epsilon).toEqual({ lower: 0, upper: 'Infinity' });
+    expect(Number(byAccountant['gdp']!.value).toFixed(4)).toBe('0.5302');
+    expect(statement).toContain('epsilon at delta 0.000001: estimate 0.5302, not a bound\n');
+    expect(statement).toContain('gdp: estimate 0.5302, not a bound (');
+  });
+
+  it('no wider than --gap asks', async () => {
+    const { epsilon } = await epsilonOf(`${run} ${asked} --accountant exact --gap 0.01`);
+    const narrow = await epsilonOf(`${run} ${asked} --accountant exact --gap 1e-5`);
+    const width = ({ lower, upper }: EpsilonAnswer['epsilon']): number => Number(upper) / lower - 1;
+    expect(width(epsilon)).toBeLessThanOrEqual(0.0101);
+    expect(width(epsilon)).toBeGreaterThan(1e-4);
+    expect(width(narrow.epsilon)).toBeLessThanOrEqual(1.01e-5);
+  });
+
+  it('says that replace doubles the sensitivity', async () => {
+    const { epsilon, statement } = await epsilonOf(
+      '--sampling none --noise-multiplier 2 --steps 1 --delta 1e-6 --neighbours replace',
+    );
+    expectWithin(epsilon, 4.886554117462);
+    expect(statement).toContain('per clip norm, and the sensitivity is twice the clip norm');
+  });
+
+  it('shows only conversions where no accountant knows the group', async () => {
+    const { statement, byAccountant } = await epsilonOf(
+      `${run} --group-size 3 --delta 1e-6 --neighbours replace`,
+    );
+    expect(byAccountant).toEqual({});
+    expect(statement).not.toContain('Accountant');
+    expect(statement).toMatch(/\nUnit +a group of up to 3 records/);
+    expect(statement).toMatch(/\nConversion +lemma: at most /);
+  });
+});
+
+describe('epsilon samples', () => {
+  it('none: the Gaussian mechanism in closed form', async () => {
+    const { epsilon, event, statement } = await epsilonOf(
+      `--sampling none --noise-multiplier 1 --steps 1 ${asked}`,
+    );
+    expectWithin(epsilon, 4.886554117462);
+    expect(event).toEqual({ kind: 'gaussian', noiseMultiplier: 1 });
+    expect(statement).toMatch(/\nSampling +none, everybody/);
+  });
+
+  it('poisson when asked by name as when not', async () => {
+    expect(await epsilonOf(`--sampling poisson ${run} ${asked}`)).toEqual(await epsilonOf(`${run} ${asked}`));
+  });
+
+  it('fixed-size batches, and groups in them', async () => {
+    const line = `--sampling fixed-size --noise-multiplier 1 --dataset-size 1000 --batch-size 20 --steps 100 ${asked}`;
+    const one = await epsilonOf(line);
+    const step = { kind: 'fixed-size-gaussian', noiseMultiplier: 1, datasetSize: 1000, batchSize: 20 };
+    expect(one.event).toEqual({ kind: 'repeated', event: { ...step, groupSize: 1 }, count: 100 });
+    expectWithin(one.epsilon, 11.557669943);
+    expect(one.statement).toContain('batches of exactly 20 of 1000, drawn without replacement');
+    const two = await epsilonOf(`${line} --group-size 2 --accountant rdp`);
+    expect(two.event).toEqual({ kind: 'repeated', event: { ...step, groupSize: 2 }, count: 100 });
+    expect(two.statement).toMatch(/\nUnit +a group of up to 2 of the table's records/);
+  });
+
+  it('truncated Poisson batches', async () => {
+    const { event, epsilon, statement } = await epsilonOf(
+      `--sampling truncated-poisson --noise-multiplier 1 --sampling-probability 0.02 --dataset-size 1000 --max-batch 30 --steps 100 ${asked}`,
+    );
+    expect(event).toEqual({
+      kind: 'repeated',
+      event: {
+        kind: 'truncated-poisson-gaussian',
+        noiseMultiplier: 1,
+        samplingProbability: 0.02,
+        datasetSize: 1000,
+        maximumBatchSize: 30,
+      },
+      count: 100,
+    });
+    expect(Number(epsilon.upper)).toBeLessThan(6);
+    expect(statement).toContain('of which at most 30 are used');
+  });
+
+  it('balls in bins, whose --steps are those of an epoch', async () => {
+    const line = `--sampling balls-in-bins --noise-multiplier 1 --steps 100 ${asked}`;
+    const step = { kind: 'balls-in-bins-gaussian', noiseMultiplier: 1, stepsPerEpoch: 100 };
+    const once = await epsilonOf(line);
+    expect(once.event).toEqual(step);
+    const twice = await epsilonOf(`${line} --epochs 2`);
+    expect(twice.event).toEqual({ kind: 'repeated', event: step, count: 2 });
+    expectWithin(twice.epsilon, 1.0352);
+    expect(twice.epsilon.lower).toBeGreaterThan(Number(once.epsilon.upper));
+    expect(twice.statement).toMatch(/\nSteps +100 an epoch in 2 epochs/);
+    expect((await runCli('epsilon', '--help')).stdout.replace(/\s+/g, ' ')).toContain(
+      'with balls-in-bins and shuffle those of one epoch',
+    );
+  });
+
+  it('shuffled batches, of which only a lower bound is known', async () => {
+    const line =
+      '--sampling shuffle --noise-multiplier 0.8 --steps 1000 --epochs 20 --delta 1e-6 --neighbours zero-out';
+    const { epsilon, statement, event } = await epsilonOf(line);
+    expect(epsilon.lower).toBeGreaterThanOrEqual(16);
+    expect(epsilon.upper).toBe('Infinity');
+    expect(statement).toMatch(/^Guarantee .*: at least 16\.\d+; no upper bound is known\n/);
+    expect(statement).toMatch(/\n +exact: at least 16\.\d+ \(/);
+    expect(event).toMatchObject({ kind: 'shuffled-gaussian', epochs: 20, order: 'reshuffled' });
+    const persistent = await epsilonOf(`${line} --shuffle-order persistent`);
+    expect(persistent.event).toMatchObject({ order: 'persistent' });
+    expect(persistent.statement).toContain('shuffled once for all epochs');
+  });
+});
+
+describe('--event', () => {
+  it('gives back what the options of the same mechanism gave', async () => {
+    const first = await epsilonOf(`${run} ${asked}`);
+    const again = await epsilonOf(`--event ${file('round-trip.json', first.event)} ${asked}`);
+    expect([again.event, again.epsilon, again.byAccountant]).toEqual([
+      first.event,
+      first.epsilon,
+      first.byAccountant,
+    ]);
+    expect(again.statement).toMatch(/\nMechanism +as given in .*: 100 x poisson-subsampled-gaussian\n/);
+  });
+
+  it('takes the mixture that a group is', async () => {
+    const group = await epsilonOf(`${run} --group-size 4 ${asked}`);
+    const mixture = await epsilonOf(`--event ${file('mixture.json', group.event)} ${asked}`);
+    expect(mixture.epsilon).toEqual(group.epsilon);
+  });
+
+  it('reads any mechanism, whose Rényi bound counts where it is the only one', async () => {
+    const event = { kind: 'repeat-and-select', event: { kind: 'gaussian', noiseMultiplier: 1 } };
+    const path = file('select.json', { ...event, meanRuns: 3, shape: 1 });
+    const { byAccountant } = await epsilonOf(`--event ${path} ${asked}`);
+    expect(Object.keys(byAccountant)).toEqual(['rdp']);
+  });
+
+  it('- reads standard input', () => {
+    const argv = ['--import', 'tsx', `${root}src/cli.ts`, ...words(`epsilon --event - ${asked} --json`)];
+    const options = {
+      input: '{"kind":"gaussian","noiseMultiplier":1}',
+      encoding: 'utf8' as const,
+      cwd: root,
+    };
+    const { status, stdout } = spawnSync(process.execPath, argv, options);
+    expect(status).toBe(0);
+    const answer: EpsilonAnswer = JSON.parse(stdout);
+    expectWithin(answer.epsilon, 4.886554117462);
+    expect(answer.statement).toContain('as given in standard input: 1 x gaussian');
+  });
+});
+
+describe('--check', () => {
+  afterEach(() => {
+    vi.doUnmock('../../../accounting/referee.ts');
+    vi.resetModules();
+  });
+
+  it('confirms what the referee knows', async () => {
+    const { check, statement } = await epsilonOf(`--event ${gaussian} ${asked} --check`);
+    expect(check).toMatchObject({ method: 'exact', agrees: true });
+    expect(check!.digits).toMatch(/^4\.8865541174/);
+    expect(statement).toMatch(/\nCheck +confirmed, the truth is 4\.8865541174/);
+  });
+
+  it('says so where the referee has a bound or nothing', async () => {
+    const bounded = await epsilonOf(`${run} ${asked} --check`);
+    expect(bounded.check).toMatchObject({ method: 'rdp', agrees: true });
+    expect(bounded.statement).toMatch(/\nCheck +not contradicted, at most \d/);
+    const nothing = await epsilonOf(
+      `--sampling shuffle --noise-multiplier 1 --steps 10 ${asked} --check --accountant pld`,
+    );
+    expect(nothing.check).toMatchObject({ method: 'none' });
+    expect(nothing.statement).toMatch(/\nCheck +nothing to compare with/);
+  });
+
+  it('ends with 3 and no answer where the referee disagrees', async () => {
+    vi.resetModules();
+    vi.doMock('../../../accounting/referee.ts', () => ({
+      checkWithReferee: () => ({
+        method: 'exact',
+        epsilon: { lower: 5, upper: 5 },
+        agrees: false,
+        digits: '5.0',
+        detail: 'made up',
+      }),
+    }));
+    const { runCli: freshCli } = await import('../support.ts');
+    const { code, stdout, stderr } = await freshCli(
+      ...words(`epsilon --event ${gaussian} ${asked} --check --json`),
+    );
+    expect({ code, stdout }).toEqual({ code: 3, stdout: '' });
+    const { error }: { error: { code: string; message: string } } = JSON.parse(stderr);
+    expect(error.code).toBe('CHECK_FAILED');
+    expect(error.message).toContain('5.0 (made up), which contradicts [4.886, 4.887]');
+  });
+});
+
+describe('delta', () => {
+  interface DeltaAnswer {
+    epsilon: number;
+    delta: { lower: number; upper: number };
+    byAccountant: Record<string, Bound>;
+    statement: string;
+  }
+
+  it('prints the agreed keys and the known value of the Gaussian', async () => {
+    const answer = await answerOf<DeltaAnswer>(
+      `delta --epsilon 1 --event ${gaussian} --neighbours add-or-remove`,
+    );
+    expect(Object.keys(answer)).toEqual(['epsilon', 'delta', 'byAccountant', 'statement']);
+    expect(Object.keys(answer.delta)).toEqual(['lower', 'upper']);
+    expect(answer.epsilon).toBe(1);
+    expectWithin(answer.delta, 0.126936737507);
+    expect(answer.statement).toMatch(/^Guarantee +delta in \[0\.1269, 0\.1270\] at epsilon 1\n/);
+  });
+
+  it('goes back from the epsilon of a delta to that delta', async () => {
+    const { epsilon } = await epsilonOf(`${run} ${asked} --accountant exact`);
+    const line = `delta ${run} --neighbours add-or-remove --accountant exact --epsilon`;
+    const above = await answerOf<DeltaAnswer>(`${line} ${epsilon.upper}`);
+    const below = await answerOf<DeltaAnswer>(`${line} ${epsilon.lower}`);
+    expect(above.delta.lower).toBeLessThanOrEqual(1e-6);
+    expect(below.delta.upper).toBeGreaterThanOrEqual(1e-6);
+  });
+
+  it('grows with the group', async () => {
+    const line = `delta --epsilon 1 ${run} --neighbours add-or-remove`;
+    const one = await answerOf<DeltaAnswer>(line);
+    const four = await answerOf<DeltaAnswer>(`${line} --group-size 4`);
+    expect(four.delta.lower).toBeGreaterThan(one.delta.upper);
+    expect(four.statement).toContain('a group of up to 4 records');
+  });
+
+  it('is 1 at most, and says so where nothing less is known', async () => {
+    const line = 'delta --epsilon 3 --noise-multiplier 0.8 --steps 100 --neighbours zero-out';
+    const shuffled = await answerOf<DeltaAnswer>(`${line} --sampling shuffle`);
+    expect(shuffled.delta.upper).toBe(1);
+    expect(shuffled.statement).toMatch(/: at least 0\.\d+; no upper bound below 1 is known\n/);
+    const estimated = await answerOf<DeltaAnswer>(`${line} --sampling none --accountant gdp`);
+    expect(estimated.delta).toEqual({ lower: 0, upper: 1 });
+    expect(estimated.statement).toMatch(/^Guarantee +delta at epsilon 3: estimate 1, not a bound\n/);
+    const revealed = await answerOf<DeltaAnswer>(
+      'delta --epsilon 0 --noise-multiplier 1e-3 --sampling none --steps 1 --neighbours zero-out',
+    );
+    expect(revealed.statement).toMatch(/^Guarantee +delta in \[\S+, 1\] at epsilon 0\n/);
+  });
+});
+
+describe('risk', () => {
+  interface RiskAnswer {
+    advantage: { lower: number; upper: number };
+    tprAtFpr: Record<string, number>;
+    bayesError: { lower: number; upper: number };
+    prior: number;
+    statement: string;
+  }
+  const line = 'risk --sampling none --noise-multiplier 1 --steps 1 --neighbours add-or-remove';
+
+  it('prints the agreed keys and the known values of the Gaussian', async () => {
+    const answer = await answerOf<RiskAnswer>(line);
+    expect(Object.keys(answer)).toEqual(['advantage', 'tprAtFpr', 'bayesError', 'prior', 'statement']);
+    expectWithin(answer.advantage, 0.3829249225480262);
+    expectWithin(answer.bayesError, 0.3085375387259869);
+    expect(answer.prior).toBe(0.5);
+    expect(Object.keys(answer.tprAtFpr)).toEqual(['0.01', '0.001', '0.0001']);
+    // Φ(1 + Φ⁻¹(0.01)) from a table of the normal distribution.
+    expect(answer.tprAtFpr['0.01']).toBeGreaterThanOrEqual(0.09236);
+    expect(answer.tprAtFpr['0.01']).toBeLessThanOrEqual(0.0926);
+  });
+
+  it('takes other rates and another prior', async () => {
+    const answer = await answerOf<RiskAnswer>(`${line} --fpr 1e-1,0.05,0.1 --prior 0.1 --gap 1e-3`);
+    expect(Object.keys(answer.tprAtFpr)).toEqual(['0.1', '0.05']);
+    expect(answer.prior).toBe(0.1);
+    expect(answer.bayesError.upper).toBeLessThanOrEqual(0.1);
+    expect(answer.bayesError.lower).toBeGreaterThan(0.08);
+  });
+
+  it('prints a table that says what its numbers are', async () => {
+    const { stdout } = await runCli(...words(line));
+    expect(stdout).toMatch(/\nfalse positive rate +true positive rate at most\n/);
+    expect(stdout).toContain('upper bounds on any attacker who sees all releases');
+    expect(stdout).toMatch(/Advantage +at most 0\.3830 /);
+  });
+
+  it('refuses shuffled batches, also inside an event, rather than print ones', async () => {
+    const shuffled = { kind: 'shuffled-gaussian', noiseMultiplier: 1, stepsPerEpoch: 10, epochs: 1 };
+    const events = [
+      { kind: 'gaussian', noiseMultiplier: 1 },
+      { ...shuffled, order: 'persistent' },
+    ];
+    const path = file('sequence.json', { kind: 'sequence', events });
+    const lines = ['--sampling shuffle --noise-multiplier 1 --steps 10', `--event ${path}`];
+    for (const each of lines) {
+      const { code, stdout, stderr } = await runCli(
+        ...words(`risk ${each} --neighbours add-or-remove --json`),
+      );
+      expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+      const { error }: { error: { code: string; message: string } } = JSON.parse(stderr);
+      expect(error.code).toBe('UNSUPPORTED_EVENT');
+      expect(error.message).toContain('no upper bound is known for shuffled-gaussian');
+    }
+  });
+});
+
+describe('calibrate --solve', () => {
+  interface Calibrated {
+    solved: string;
+    value: number;
+    noiseMultiplier?: number;
+    epsilon: { lower: number; upper: number };
+  }
+  const target = 'calibrate --epsilon 2 --delta 1e-6 --neighbours add-or-remove';
+
+  it('noise-multiplier is what it solves for when nothing is said', async () => {
+    const line = `${target} --sampling-probability 0.01 --steps 100`;
+    const answer = await answerOf<Calibrated>(line);
+    expect(answer).toEqual(await answerOf<Calibrated>(`${line} --solve noise-multiplier`));
+    expect(answer.solved).toBe('noise-multiplier');
+    expect(answer.value).toBe(answer.noiseMultiplier);
+    expect(answer.epsilon.upper).toBeLessThanOrEqual(2);
+  });
+
+  it('steps: one more would exceed the target', async () => {
+    const line = `${target} --solve steps --noise-multiplier 1 --sampling-probability 0.01`;
+    const { solved, value, epsilon } = await answerOf<Calibrated>(line);
+    expect(solved).toBe('steps');
+    expect(epsilon.upper).toBeLessThanOrEqual(2);
+    const more = await epsilonOf(
+      `--noise-multiplier 1 --sampling-probability 0.01 --steps ${value + 1} ${asked} --accountant exact`,
+    );
+    expect(Number(more.epsilon.upper)).toBeGreaterThan(2);
+    expect((await runCli(...words(line))).stdout).toMatch(new RegExp(`^Steps +${value}\n`));
+  });
+
+  it('sampling-probability: a thousandth more would exceed the target', async () => {
+    const run = '--noise-multiplier 1 --steps 50';
+    const line = `${target} --solve sampling-probability ${run}`;
+    const { solved, value, epsilon } = await answerOf<Calibrated>(line);
+    expect(solved).toBe('sampling-probability');
+    expect(epsilon.upper).toBeLessThanOrEqual(2);
+    const more = await epsilonOf(
+      `${run} --sampling-probability ${value * 1.001} ${asked} --accountant exact`,
+    );
+    expect(more.epsilon.lower).toBeGreaterThan(2);
+    const { stdout } = await runCli(...words(line));
+    expect(Number(/^Sampling probability +(\S+)\n/.exec(stdout)![1])).toBeLessThanOrEqual(value);
+  });
+
+  it('batch-size: a whole number of a table', async () => {
+    const line = `${target} --solve batch-size --noise-multiplier 1 --steps 50 --dataset-size 200`;
+    const { solved, value, epsilon } = await answerOf<Calibrated>(line);
+    expect([solved, Number.isInteger(value)]).toEqual(['batch-size', true]);
+    expect(epsilon.upper).toBeLessThanOrEqual(2);
+    expect((await runCli(...words(line))).stdout).toMatch(
+      new RegExp(`^Batch size +${value} of 200, expected\n`),
+    );
+  });
+});
+
+describe('bad input ends with 2, one error and nothing on standard output', () => {
+  mkdirSync(join(folder, 'folder'));
+  const absent = join(folder, 'absent.json');
+  const broken = file('broken.json', '{"kind": "gaussian",');
+  const unknown = file('unknown.json', { kind: 'gausian', noiseMultiplier: 1 });
+  const wrong = file('wrong.json', { kind: 'gaussian', noiseMultiplier: 0 });
+  const deep = file(
+    'deep.json',
+    `${'{"kind":"repeated","count":1,"event":'.repeat(20_000)}${'1'.padEnd(20_001, '}')}`,
+  );
+  const none = '--sampling none --noise-multiplier 1';
+  const risk = `risk --event ${gaussian} --neighbours add-or-remove`;
+  const fixed = '--sampling fixed-size --noise-multiplier 1 --steps 1 --dataset-size 10';
+  const solve = 'calibrate --epsilon 2 --delta 1e-6 --neighbours add-or-remove --solve';
+
+  const cases: readonly [what: string, line: string, code: string, message: string][] = [
+    ['noise 0', 'epsilon --noise-multiplier 0', 'INVALID_ARGUMENT', '--noise-multiplier is 0.'],
+    ['negative noise', 'delta --noise-multiplier -1', 'INVALID_ARGUMENT', '--noise-multiplier is -1.'],
+    ['no number', 'risk --noise-multiplier NaN', 'INVALID_ARGUMENT', '--noise-multiplier is "NaN".'],
+    ['q = 0', 'epsilon --sampling-probability 0', 'INVALID_ARGUMENT', '--sampling-probability is 0.'],
+    ['q above 1', 'risk --sampling-probability 1.01', 'INVALID_ARGUMENT', '--sampling-probability is 1.01.'],
+    ['part of a step', 'delta --steps 1.5', 'INVALID_ARGUMENT', '--steps is 1.5.'],
+    ['2^53 steps', 'epsilon --steps 9007199254740992', 'INVALID_ARGUMENT', '--steps is 9007199254740992.'],
+    ['1e300 steps', 'epsilon --steps 1e300', 'INVALID_ARGUMENT', '--steps is 1e+300.'],
+    ['2^53 epochs', 'epsilon --epochs 9007199254740992', 'INVALID_ARGUMENT', '--epochs is 9007199254740992.'],
+    ['no dataset', 'epsilon --dataset-size 0', 'INVALID_ARGUMENT', '--dataset-size is 0.'],
+    ['part of a batch', 'epsilon --batch-size 2.5', 'INVALID_ARGUMENT', '--batch-size is 2.5.'],
+    ['no batch', 'epsilon --max-batch 0', 'INVALID_ARGUMENT', '--max-batch is 0.'],
+    ['delta 0', 'epsilon --delta 0', 'INVALID_ARGUMENT', '--delta is 0.'],
+    ['delta 1', 'calibrate --delta 1', 'INVALID_ARGUMENT', '--delta is 1.'],
+    ['negative epsilon', 'delta --epsilon -1', 'INVALID_ARGUMENT', '--epsilon is -1.'],
+    ['epsilon NaN', 'delta --epsilon NaN', 'INVALID_ARGUMENT', '--epsilon is "NaN".'],
+    ['gap 0', 'epsilon --gap 0', 'INVALID_ARGUMENT', '--gap is 0. Give a finite number above 0.'],
+    ['fpr 0', 'risk --fpr 0.1,0', 'INVALID_ARGUMENT', '--fpr is 0.'],
+    ['fpr 1', 'risk --fpr 1', 'INVALID_ARGUMENT', '--fpr is 1.'],
+    ['no fpr', 'risk --fpr ,', 'INVALID_ARGUMENT', '--fpr is "".'],
+    ['prior 1', 'risk --prior 1', 'INVALID_ARGUMENT', '--prior is 1.'],
+    [
+      'an unknown sampling',
+      'epsilon --sampling uniform',
+      'INVALID_ARGUMENT',
+      '--sampling is "uniform". Give one of poisson,',
+    ],
+    ['an unknown order', 'epsilon --shuffle-order once', 'INVALID_ARGUMENT', '--shuffle-order is "once".'],
+    [
+      'an unknown accountant',
+      'epsilon --accountant prv',
+      'INVALID_ARGUMENT',
+      'Give one of rdp, pld, exact, gdp, all.',
+    ],
+    ['an unknown number to solve for', 'calibrate --solve delta', 'INVALID_ARGUMENT', '--solve is "delta".'],
+    [
+      'no event file',
+      `epsilon --event ${absent} ${asked}`,
+      'MISSING_FILE',
+      'absent.json cannot be read (ENOENT)',
+    ],
+    [
+      'a folder',
+      `epsilon --event ${join(folder, 'folder')} ${asked}`,
+      'MISSING_FILE',
+      'cannot be read (EISDIR)',
+    ],
+    [
+      'broken JSON',
+      `epsilon --event ${broken} ${asked}`,
+      'INVALID_DATA',
+      'broken.json is not JSON. Mend it.',
+    ],
+    ['a very deep event', `epsilon --event ${deep} ${asked}`, 'INVALID_DATA', 'nests too many events'],
+    [
+      'an unknown kind',
+      `delta --event ${unknown} --epsilon 1`,
+      'INVALID_ARGUMENT',
+      'kind is "gausian". Give one of gaussian,',
+    ],
+    ['a wrong event', `risk --event ${wrong}`, 'INVALID_ARGUMENT', 'noiseMultiplier is 0.'],
+    [
+      'an event and noise',
+      `${risk} --noise-multiplier 1`,
+      'INVALID_ARGUMENT',
+      '--noise-multiplier is not used with --event',
+    ],
+    [
+      'an event and sampling',
+      `${risk} --sampling none`,
+      'INVALID_ARGUMENT',
+      '--sampling is not used with --event',
+    ],
+    [
+      'an event and steps',
+      `epsilon --event ${gaussian} --steps 2 ${asked}`,
+      'INVALID_ARGUMENT',
+      '--steps is not used with --event',
+    ],
+    [
+      'an event and a group',
+      `delta --event ${gaussian} --group-size 2`,
+      'INVALID_ARGUMENT',
+      '--group-size is not used with --event',
+    ],
+    [
+      'a probability without sampling',
+      `epsilon ${none} --steps 1 --sampling-probability 1 ${asked}`,
+      'INVALID_ARGUMENT',
+      '--sampling-probability is not used with --sampling none. Leave it out, or give --sampling poisson or truncated-poisson.',
+    ],
+    [
+      'a group without sampling',
+      `epsilon ${none} --group-size 2`,
+      'INVALID_ARGUMENT',
+      '--group-size is not used with --sampling none.',
+    ],
+    [
+      'a batch size under Poisson',
+      `epsilon ${run} --batch-size 10 ${asked}`,
+      'INVALID_ARGUMENT',
+      'or give --sampling fixed-size.',
+    ],
+    [
+      'epochs under Poisson',
+      `epsilon ${run} --epochs 2`,
+      'INVALID_ARGUMENT',
+      '--epochs is not used with --sampling poisson.',
+    ],
+    [
+      'an order of balls',
+      'epsilon --sampling balls-in-bins --shuffle-order persistent',
+      'INVALID_ARGUMENT',
+      '--shuffle-order is not used with --sampling balls-in-bins.',
+    ],
+    [
+      'no noise',
+      `epsilon --sampling-probability 0.1 --steps 1 ${asked}`,
+      'INVALID_ARGUMENT',
+      '--noise-multiplier is missing. Give --noise-multiplier 1.1.',
+    ],
+    ['no steps', `epsilon ${none} ${asked}`, 'INVALID_ARGUMENT', '--steps is missing.'],
+    ['no delta', `epsilon ${run} --neighbours replace`, 'INVALID_ARGUMENT', '--delta is missing.'],
+    ['no neighbours', `epsilon ${run} --delta 0.1`, 'INVALID_ARGUMENT', '--neighbours is missing.'],
+    ['no epsilon', `delta ${run} --neighbours replace`, 'INVALID_ARGUMENT', '--epsilon is missing.'],
+    ['no batch size', `epsilon ${fixed} ${asked}`, 'INVALID_ARGUMENT', '--batch-size is missing.'],
+    [
+      'a batch beyond the table',
+      `epsilon ${fixed} --batch-size 11 ${asked}`,
+      'INVALID_ARGUMENT',
+      'batchSize 11 exceeds datasetSize 10.',
+    ],
+    [
+      'no cap',
+      `epsilon --sampling truncated-poisson ${run} --dataset-size 9 ${asked}`,
+      'INVALID_ARGUMENT',
+      '--max-batch is missing.',
+    ],
+    [
+      'no relation for balls',
+      `epsilon --sampling balls-in-bins --noise-multiplier 1 --steps 5 --delta 0.1 --neighbours replace`,
+      'UNSUPPORTED_EVENT',
+      'Use add-or-remove or zero-out neighbours.',
+    ],
+    [
+      'a check of an estimate',
+      `epsilon ${run} ${asked} --accountant gdp --check`,
+      'INVALID_ARGUMENT',
+      '--check compares bounds',
+    ],
+    [
+      'steps that are solved for',
+      `${solve} steps ${run}`,
+      'INVALID_ARGUMENT',
+      '--steps is not used with --solve steps. Leave it out.',
+    ],
+    [
+      'noise that is solved for',
+      `${solve} noise-multiplier ${run}`,
+      'INVALID_ARGUMENT',
+      '--noise-multiplier is not used with --solve noise-multiplier.',
+    ],
+    [
+      'a batch of no table',
+      `${solve} batch-size --noise-multiplier 1 --steps 1`,
+      'INVALID_ARGUMENT',
+      '--dataset-size is missing.',
+    ],
+    [
+      'a target beyond one step',
+      `${solve} steps --noise-multiplier 0.1 --sampling-probability 0.5`,
+      'BUDGET_UNREACHABLE',
+      'one step gives',
+    ],
+  ];
+
+  it.each(cases)('%s', async (_, line, code, message) => {
+    const text = await runCli(...words(line));
+    expect(text.stderr).toMatch(/^Cannot [^:]+: .+[.?]\n$/);
+    expect(text.stderr).toContain(message);
+    expect([text.code, text.stdout]).toEqual([2, '']);
+    const json = await runCli(...words(line), '--json');
+    expect([json.code, json.stdout]).toEqual([2, '']);
+    expect(JSON.parse(json.stderr)).toEqual({ error: { code, message: text.stderr.trimEnd() } });
+  });
+});
+
+it('every command of the help is loaded alone under its own name', async () => {
+  const { stdout } = await runCli('--help');
+  const names = [...stdout.matchAll(/^ {2}([a-z]+) \[options\]/gm)].map(match => match[1]!);
+  expect(names).toEqual([
+    'epsilon',
+    'delta',
+    'risk',
+    'calibrate',
+    'plan',
+    'select',
+    'train',
+    'pretrain',
+    'demo',
+  ]);
+  for (const name of names) {
+    expect((await runCli(name, '--help')).stdout).toMatch(new RegExp(`^Usage: privacy-unit ${name} `));
+  }
+});

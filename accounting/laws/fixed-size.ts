@@ -1,5 +1,5 @@
 import type { FixedSizeGaussianEvent, Neighbours } from '../event.ts';
-import type { SensitivityMixture } from '../numerics/binomial.ts';
+import type { SensitivityMixture } from '../numerics/dominating.ts';
 import { hypergeometricMixture } from '../numerics/hypergeometric.ts';
 import { erfc, logNormalTail, logSumExp } from '../numerics/special.ts';
 import { gaussianLaw } from './gaussian.ts';

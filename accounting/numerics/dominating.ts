@@ -1,4 +1,8 @@
-import type { SensitivityMixture } from './binomial.ts';
+/** A distribution over sensitivities: ascending values and their probabilities. */
+export interface SensitivityMixture {
+  readonly sensitivities: number[];
+  readonly probabilities: number[];
+}
 
 // Mass that may be moved up; far below every delta that anybody states.
 const negligible = 1e-40;
@@ -16,7 +20,8 @@ export interface RatioTerms {
 }
 
 /**
- * A law on whole numbers as a mixture that dominates it: no term loses digits, and every error goes towards larger numbers.
+ * A law on whole numbers as a mixture that dominates it: no term loses digits to a cancellation, for ratios of neighbouring terms
+ * are multiplied outward from the mode, and every error goes towards larger numbers.
  *
  * Terms are raised by 1e-11 of themselves, more than the rounding of 10,000 ratios, at the cost of the lowest ones. Below, terms
  * with at most 1e-40 together join the first that is kept; above, they join `highest`.

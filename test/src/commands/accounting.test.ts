@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { root } from '../../support/sources.ts';
@@ -101,7 +101,7 @@ describe('epsilon asks accountants', () => {
     const { epsilon, statement } = await epsilonOf(
       '--sampling none --noise-multiplier 2 --steps 1 --delta 1e-6 --neighbours replace',
     );
-    expectWithin(epsilon, 4.886554117462);
+    expectWithin(epsilon, 4.886554117462212);
     expect(statement).toContain('per clip norm, and the sensitivity is twice the clip norm');
   });
 
@@ -121,7 +121,7 @@ describe('epsilon samples', () => {
     const { epsilon, event, statement } = await epsilonOf(
       `--sampling none --noise-multiplier 1 --steps 1 ${asked}`,
     );
-    expectWithin(epsilon, 4.886554117462);
+    expectWithin(epsilon, 4.886554117462212);
     expect(event).toEqual({ kind: 'gaussian', noiseMultiplier: 1 });
     expect(statement).toMatch(/\nSampling +none, everybody/);
   });
@@ -226,7 +226,7 @@ describe('--event', () => {
     const { status, stdout } = spawnSync(process.execPath, argv, options);
     expect(status).toBe(0);
     const answer: EpsilonAnswer = JSON.parse(stdout);
-    expectWithin(answer.epsilon, 4.886554117462);
+    expectWithin(answer.epsilon, 4.886554117462212);
     expect(answer.statement).toContain('as given in standard input: 1 x gaussian');
   });
 });
@@ -234,7 +234,6 @@ describe('--event', () => {
 describe('--check', () => {
   afterEach(() => {
     vi.doUnmock('../../../accounting/referee.ts');
-    vi.resetModules();
   });
 
   it('confirms what the referee knows', async () => {
@@ -256,7 +255,6 @@ describe('--check', () => {
   });
 
   it('ends with 3 and no answer where the referee disagrees', async () => {
-    vi.resetModules();
     vi.doMock('../../../accounting/referee.ts', () => ({
       checkWithReferee: () => ({
         method: 'exact',
@@ -266,8 +264,7 @@ describe('--check', () => {
         detail: 'made up',
       }),
     }));
-    const { runCli: freshCli } = await import('../support.ts');
-    const { code, stdout, stderr } = await freshCli(
+    const { code, stdout, stderr } = await runCli(
       ...words(`epsilon --event ${gaussian} ${asked} --check --json`),
     );
     expect({ code, stdout }).toEqual({ code: 3, stdout: '' });
@@ -292,7 +289,7 @@ describe('delta', () => {
     expect(Object.keys(answer)).toEqual(['epsilon', 'delta', 'byAccountant', 'statement']);
     expect(Object.keys(answer.delta)).toEqual(['lower', 'upper']);
     expect(answer.epsilon).toBe(1);
-    expectWithin(answer.delta, 0.126936737507);
+    expectWithin(answer.delta, 0.12693673750664394);
     expect(answer.statement).toMatch(/^Guarantee +delta in \[0\.1269, 0\.1270\] at epsilon 1\n/);
   });
 
@@ -320,7 +317,7 @@ describe('delta', () => {
     expect(shuffled.statement).toMatch(/: at least 0\.\d+; no upper bound below 1 is known\n/);
     const estimated = await answerOf<DeltaAnswer>(`${line} --sampling none --accountant gdp`);
     expect(estimated.delta).toEqual({ lower: 0, upper: 1 });
-    expect(estimated.statement).toMatch(/^Guarantee +delta at epsilon 3: estimate 1, not a bound\n/);
+    expect(estimated.statement).toMatch(/^Guarantee +delta at epsilon 3: estimate 1\.000, not a bound\n/);
     const revealed = await answerOf<DeltaAnswer>(
       'delta --epsilon 0 --noise-multiplier 1e-3 --sampling none --steps 1 --neighbours zero-out',
     );
@@ -437,209 +434,6 @@ describe('calibrate --solve', () => {
     expect((await runCli(...words(line))).stdout).toMatch(
       new RegExp(`^Batch size +${value} of 200, expected\n`),
     );
-  });
-});
-
-describe('bad input ends with 2, one error and nothing on standard output', () => {
-  mkdirSync(join(folder, 'folder'));
-  const absent = join(folder, 'absent.json');
-  const broken = file('broken.json', '{"kind": "gaussian",');
-  const unknown = file('unknown.json', { kind: 'gausian', noiseMultiplier: 1 });
-  const wrong = file('wrong.json', { kind: 'gaussian', noiseMultiplier: 0 });
-  const deep = file(
-    'deep.json',
-    `${'{"kind":"repeated","count":1,"event":'.repeat(20_000)}${'1'.padEnd(20_001, '}')}`,
-  );
-  const none = '--sampling none --noise-multiplier 1';
-  const risk = `risk --event ${gaussian} --neighbours add-or-remove`;
-  const fixed = '--sampling fixed-size --noise-multiplier 1 --steps 1 --dataset-size 10';
-  const solve = 'calibrate --epsilon 2 --delta 1e-6 --neighbours add-or-remove --solve';
-
-  const cases: readonly [what: string, line: string, code: string, message: string][] = [
-    ['noise 0', 'epsilon --noise-multiplier 0', 'INVALID_ARGUMENT', '--noise-multiplier is 0.'],
-    ['negative noise', 'delta --noise-multiplier -1', 'INVALID_ARGUMENT', '--noise-multiplier is -1.'],
-    ['no number', 'risk --noise-multiplier NaN', 'INVALID_ARGUMENT', '--noise-multiplier is "NaN".'],
-    ['q = 0', 'epsilon --sampling-probability 0', 'INVALID_ARGUMENT', '--sampling-probability is 0.'],
-    ['q above 1', 'risk --sampling-probability 1.01', 'INVALID_ARGUMENT', '--sampling-probability is 1.01.'],
-    ['part of a step', 'delta --steps 1.5', 'INVALID_ARGUMENT', '--steps is 1.5.'],
-    ['2^53 steps', 'epsilon --steps 9007199254740992', 'INVALID_ARGUMENT', '--steps is 9007199254740992.'],
-    ['1e300 steps', 'epsilon --steps 1e300', 'INVALID_ARGUMENT', '--steps is 1e+300.'],
-    ['2^53 epochs', 'epsilon --epochs 9007199254740992', 'INVALID_ARGUMENT', '--epochs is 9007199254740992.'],
-    ['no dataset', 'epsilon --dataset-size 0', 'INVALID_ARGUMENT', '--dataset-size is 0.'],
-    ['part of a batch', 'epsilon --batch-size 2.5', 'INVALID_ARGUMENT', '--batch-size is 2.5.'],
-    ['no batch', 'epsilon --max-batch 0', 'INVALID_ARGUMENT', '--max-batch is 0.'],
-    ['delta 0', 'epsilon --delta 0', 'INVALID_ARGUMENT', '--delta is 0.'],
-    ['delta 1', 'calibrate --delta 1', 'INVALID_ARGUMENT', '--delta is 1.'],
-    ['negative epsilon', 'delta --epsilon -1', 'INVALID_ARGUMENT', '--epsilon is -1.'],
-    ['epsilon NaN', 'delta --epsilon NaN', 'INVALID_ARGUMENT', '--epsilon is "NaN".'],
-    ['gap 0', 'epsilon --gap 0', 'INVALID_ARGUMENT', '--gap is 0. Give a finite number above 0.'],
-    ['fpr 0', 'risk --fpr 0.1,0', 'INVALID_ARGUMENT', '--fpr is 0.'],
-    ['fpr 1', 'risk --fpr 1', 'INVALID_ARGUMENT', '--fpr is 1.'],
-    ['no fpr', 'risk --fpr ,', 'INVALID_ARGUMENT', '--fpr is "".'],
-    ['prior 1', 'risk --prior 1', 'INVALID_ARGUMENT', '--prior is 1.'],
-    [
-      'an unknown sampling',
-      'epsilon --sampling uniform',
-      'INVALID_ARGUMENT',
-      '--sampling is "uniform". Give one of poisson,',
-    ],
-    ['an unknown order', 'epsilon --shuffle-order once', 'INVALID_ARGUMENT', '--shuffle-order is "once".'],
-    [
-      'an unknown accountant',
-      'epsilon --accountant prv',
-      'INVALID_ARGUMENT',
-      'Give one of rdp, pld, exact, gdp, all.',
-    ],
-    ['an unknown number to solve for', 'calibrate --solve delta', 'INVALID_ARGUMENT', '--solve is "delta".'],
-    [
-      'no event file',
-      `epsilon --event ${absent} ${asked}`,
-      'MISSING_FILE',
-      'absent.json cannot be read (ENOENT)',
-    ],
-    [
-      'a folder',
-      `epsilon --event ${join(folder, 'folder')} ${asked}`,
-      'MISSING_FILE',
-      'cannot be read (EISDIR)',
-    ],
-    [
-      'broken JSON',
-      `epsilon --event ${broken} ${asked}`,
-      'INVALID_DATA',
-      'broken.json is not JSON. Mend it.',
-    ],
-    ['a very deep event', `epsilon --event ${deep} ${asked}`, 'INVALID_DATA', 'nests too many events'],
-    [
-      'an unknown kind',
-      `delta --event ${unknown} --epsilon 1`,
-      'INVALID_ARGUMENT',
-      'kind is "gausian". Give one of gaussian,',
-    ],
-    ['a wrong event', `risk --event ${wrong}`, 'INVALID_ARGUMENT', 'noiseMultiplier is 0.'],
-    [
-      'an event and noise',
-      `${risk} --noise-multiplier 1`,
-      'INVALID_ARGUMENT',
-      '--noise-multiplier is not used with --event',
-    ],
-    [
-      'an event and sampling',
-      `${risk} --sampling none`,
-      'INVALID_ARGUMENT',
-      '--sampling is not used with --event',
-    ],
-    [
-      'an event and steps',
-      `epsilon --event ${gaussian} --steps 2 ${asked}`,
-      'INVALID_ARGUMENT',
-      '--steps is not used with --event',
-    ],
-    [
-      'an event and a group',
-      `delta --event ${gaussian} --group-size 2`,
-      'INVALID_ARGUMENT',
-      '--group-size is not used with --event',
-    ],
-    [
-      'a probability without sampling',
-      `epsilon ${none} --steps 1 --sampling-probability 1 ${asked}`,
-      'INVALID_ARGUMENT',
-      '--sampling-probability is not used with --sampling none. Leave it out, or give --sampling poisson or truncated-poisson.',
-    ],
-    [
-      'a group without sampling',
-      `epsilon ${none} --group-size 2`,
-      'INVALID_ARGUMENT',
-      '--group-size is not used with --sampling none.',
-    ],
-    [
-      'a batch size under Poisson',
-      `epsilon ${run} --batch-size 10 ${asked}`,
-      'INVALID_ARGUMENT',
-      'or give --sampling fixed-size.',
-    ],
-    [
-      'epochs under Poisson',
-      `epsilon ${run} --epochs 2`,
-      'INVALID_ARGUMENT',
-      '--epochs is not used with --sampling poisson.',
-    ],
-    [
-      'an order of balls',
-      'epsilon --sampling balls-in-bins --shuffle-order persistent',
-      'INVALID_ARGUMENT',
-      '--shuffle-order is not used with --sampling balls-in-bins.',
-    ],
-    [
-      'no noise',
-      `epsilon --sampling-probability 0.1 --steps 1 ${asked}`,
-      'INVALID_ARGUMENT',
-      '--noise-multiplier is missing. Give --noise-multiplier 1.1.',
-    ],
-    ['no steps', `epsilon ${none} ${asked}`, 'INVALID_ARGUMENT', '--steps is missing.'],
-    ['no delta', `epsilon ${run} --neighbours replace`, 'INVALID_ARGUMENT', '--delta is missing.'],
-    ['no neighbours', `epsilon ${run} --delta 0.1`, 'INVALID_ARGUMENT', '--neighbours is missing.'],
-    ['no epsilon', `delta ${run} --neighbours replace`, 'INVALID_ARGUMENT', '--epsilon is missing.'],
-    ['no batch size', `epsilon ${fixed} ${asked}`, 'INVALID_ARGUMENT', '--batch-size is missing.'],
-    [
-      'a batch beyond the table',
-      `epsilon ${fixed} --batch-size 11 ${asked}`,
-      'INVALID_ARGUMENT',
-      'batchSize 11 exceeds datasetSize 10.',
-    ],
-    [
-      'no cap',
-      `epsilon --sampling truncated-poisson ${run} --dataset-size 9 ${asked}`,
-      'INVALID_ARGUMENT',
-      '--max-batch is missing.',
-    ],
-    [
-      'no relation for balls',
-      `epsilon --sampling balls-in-bins --noise-multiplier 1 --steps 5 --delta 0.1 --neighbours replace`,
-      'UNSUPPORTED_EVENT',
-      'Use add-or-remove or zero-out neighbours.',
-    ],
-    [
-      'a check of an estimate',
-      `epsilon ${run} ${asked} --accountant gdp --check`,
-      'INVALID_ARGUMENT',
-      '--check compares bounds',
-    ],
-    [
-      'steps that are solved for',
-      `${solve} steps ${run}`,
-      'INVALID_ARGUMENT',
-      '--steps is not used with --solve steps. Leave it out.',
-    ],
-    [
-      'noise that is solved for',
-      `${solve} noise-multiplier ${run}`,
-      'INVALID_ARGUMENT',
-      '--noise-multiplier is not used with --solve noise-multiplier.',
-    ],
-    [
-      'a batch of no table',
-      `${solve} batch-size --noise-multiplier 1 --steps 1`,
-      'INVALID_ARGUMENT',
-      '--dataset-size is missing.',
-    ],
-    [
-      'a target beyond one step',
-      `${solve} steps --noise-multiplier 0.1 --sampling-probability 0.5`,
-      'BUDGET_UNREACHABLE',
-      'one step gives',
-    ],
-  ];
-
-  it.each(cases)('%s', async (_, line, code, message) => {
-    const text = await runCli(...words(line));
-    expect(text.stderr).toMatch(/^Cannot [^:]+: .+[.?]\n$/);
-    expect(text.stderr).toContain(message);
-    expect([text.code, text.stdout]).toEqual([2, '']);
-    const json = await runCli(...words(line), '--json');
-    expect([json.code, json.stdout]).toEqual([2, '']);
-    expect(JSON.parse(json.stderr)).toEqual({ error: { code, message: text.stderr.trimEnd() } });
   });
 });
 

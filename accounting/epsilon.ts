@@ -59,7 +59,7 @@ export const accountantChoices: readonly AccountantChoice[] = [...accountants.ma
 export const relations: readonly Neighbours[] = ['add-or-remove', 'replace', 'zero-out'];
 
 /** Beside the exact accountant the PLD accountant is a second opinion: this gap is enough, and cheap. */
-const secondOpinionGap = 1e-3;
+const secondOpinionGap = 5e-3;
 
 /**
  * ε of an event at `delta`, bounded from both sides.

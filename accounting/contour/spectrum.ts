@@ -1,7 +1,7 @@
 import { stepCumulant, type RepeatedLoss } from '../laws/cumulants.ts';
 import type { HalfSpectrum } from '../numerics/fft.ts';
 import { MassSpreader } from '../numerics/nufft.ts';
-import { quadratureError, visitTilted } from '../laws/nodes.ts';
+import { visitTilted } from '../laws/nodes.ts';
 
 /** E exp(z·loss) ÷ E exp(tilt·loss) of a composition at z = tilt + i·j·spacing, in polar form, with bounds on its error. */
 export interface LogSpectrum {
@@ -74,15 +74,20 @@ function stepTransform(step: RepeatedLoss, { tilt, spacing, terms }: LineOptions
   const centre = likeliestLoss(step, tilt);
   const moment = new MomentSum(tilt, logScale);
   let misplaced = 0;
-  const leftOut = visitTilted(step, { tilt, logScale, highest: spacing * terms }, (loss, mass, size) => {
-    spreader.add((loss - centre) * perTurn, mass);
-    moment.add(loss, mass);
-    misplaced += mass * size;
-  });
+  const { leftOut, quadrature } = visitTilted(
+    step,
+    { tilt, logScale, highest: spacing * terms },
+    (loss, mass, size) => {
+      spreader.add((loss - centre) * perTurn, mass);
+      moment.add(loss, mass);
+      misplaced += mass * size;
+    },
+  );
+  const sums = spreader.sums();
   return {
-    sums: spreader.sums(),
+    sums,
     centre,
-    errorAt: mode => spreader.errorAt(mode),
+    errorAt: mode => spreader.errorAt(mode) + quadrature,
     leftOut,
     logMoment: moment.log(step.table),
     momentError: 2e-15 + 4 * unit * Math.abs(logScale),
@@ -150,7 +155,9 @@ function addPower(
     const angle = count * Math.atan2(b, 1 + a);
     logs[j] = logs[j]! + log;
     angles[j] = angles[j]! + angle;
-    excess[j] = excess[j]! + count * Math.log1p((errorAt(j) + quadratureError) / modulus);
-    rounding[j] = rounding[j]! + (Math.abs(angle) + Math.abs(log) + count) * 4 * unit;
+    excess[j] = excess[j]! + count * Math.log1p(errorAt(j) / modulus);
+    // A small sum rounds relative to itself.
+    const size = Math.min(1, Math.abs(a) + Math.abs(b));
+    rounding[j] = rounding[j]! + (Math.abs(angle) + Math.abs(log) + count * size) * 4 * unit;
   }
 }

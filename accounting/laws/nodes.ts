@@ -13,30 +13,56 @@ const longestPhase = 3;
 /** Tilted panels lighter than this share of their step, in all of its repetitions together, are left out. */
 const lightShare = 1e-17;
 
+/** Where and how finely a tilted law is wanted. */
+export interface TiltOptions {
+  readonly tilt: number;
+  /** log of about what the tilted masses sum to. */
+  readonly logScale: number;
+  /** Largest |y| for which exp(iy·loss) will be summed. */
+  readonly highest: number;
+}
+
+/** What the masses of a tilted law lack. */
+export interface TiltErrors {
+  /** Share of the tilted law that was left out because it isn't worth its nodes. */
+  readonly leftOut: number;
+  /** Bound on the error of any sum of mass·exp(iy·loss). */
+  readonly quadrature: number;
+}
+
 /**
- * A step's tilted law as masses so dense that sums of mass·exp(iy·loss) are right to `quadratureError` for |y| <= `highest`.
+ * A step's tilted law as masses so dense that sums of mass·exp(iy·loss) are right for |y| <= `highest`.
  *
- * @param logScale - log of about what the tilted masses sum to
- * @returns the share of the tilted law that was left out because it isn't worth its nodes
+ * @example
+ * ```ts
+ * import { gaussianLaws } from 'accounting/laws/gaussian.ts';
+ * import { repeatedLoss } from 'accounting/laws/cumulants.ts';
+ * import { tabulate } from 'accounting/laws/table.ts';
+ * const { dominating } = gaussianLaws({ kind: 'gaussian', noiseMultiplier: 1 }, 'add-or-remove');
+ * const step = repeatedLoss(tabulate(dominating.remove, -80), 1);
+ * let sum = 0;
+ * visitTilted(step, { tilt: 2, logScale: 3, highest: 10 }, (loss, mass) => { sum += mass; });
+ * sum; // ~1.0000000000000
+ * ```
  */
-export function visitTilted(
-  step: RepeatedLoss,
-  { tilt, logScale, highest }: { readonly tilt: number; readonly logScale: number; readonly highest: number },
-  visit: MassVisitor,
-): number {
+export function visitTilted(step: RepeatedLoss, options: TiltOptions, visit: MassVisitor): TiltErrors {
   const { panels, atoms } = step.table;
-  let leftOut = 0;
+  const { tilt, logScale } = options;
+  let [leftOut, rough] = [0, 0];
   for (const panel of panels) {
     const most = heaviest(panel, tilt) - logScale;
     if (most < Math.log(lightShare / (step.count * panels.length))) leftOut += Math.exp(most);
-    else visitPanel(panel, { tilt, logScale, highest }, visit);
+    else rough += visitPanel(panel, options, visit);
   }
   for (const { loss, logMass } of atoms)
     visit(loss, Math.exp(logMass + tilt * loss - logScale), Math.abs(loss));
-  return leftOut;
+  return { leftOut, quadrature: quadratureError * rough };
 }
 
-export const quadratureError = 2e-15;
+/** Error of the rule relative to the mass of pieces whose phase is as long as it may be. */
+const quadratureError = 2e-15;
+/** A piece with half the phase has an error 2^24 times as small. */
+const negligiblePhase = longestPhase / 2;
 
 /** Bound on the log of a panel's tilted mass: the largest density times the width. */
 function heaviest({ curve, centre, radius }: Panel, tilt: number): number {
@@ -58,18 +84,17 @@ export function carefulCumulant(parts: readonly RepeatedLoss[], z: number): numb
     const visit: MassVisitor = (_, share) => {
       mass += share;
     };
-    const leftOut = visitTilted(step, { tilt: z, logScale, highest: 0 }, visit);
+    const { leftOut } = visitTilted(step, { tilt: z, logScale, highest: 0 }, visit);
     return total + step.count * (logScale + Math.log(mass + leftOut));
   }, 0);
 }
 
-function visitPanel(
-  panel: Panel,
-  { tilt, logScale, highest }: { readonly tilt: number; readonly logScale: number; readonly highest: number },
-  visit: MassVisitor,
-): void {
+/** @returns the mass of the panel where the rule's error counts */
+function visitPanel(panel: Panel, { tilt, logScale, highest }: TiltOptions, visit: MassVisitor): number {
   const rise = panelLoss(panel, 1) - panelLoss(panel, -1);
-  const pieces = Math.ceil((rise * (highest + Math.abs(tilt)) + 2) / (2 * longestPhase));
+  const phase = (rise * (highest + Math.abs(tilt)) + 2) / 2;
+  const pieces = Math.ceil(phase / longestPhase);
+  let total = 0;
   const { curve, centre, radius, coefficients } = panel;
   const size =
     Math.abs(coefficients[0]!) + Math.abs(coefficients[1]!) * (2 + (1 + Math.abs(centre)) / radius);
@@ -80,7 +105,10 @@ function visitPanel(
       const s = middle + rule.nodes[node]! / pieces;
       const loss = panelLoss(panel, s);
       const log = curve.logDensity(centre + radius * s, loss) + tilt * loss + scale;
-      visit(loss, Math.exp(log) * rule.weights[node]!, size);
+      const mass = Math.exp(log) * rule.weights[node]!;
+      total += mass;
+      visit(loss, mass, size);
     }
   }
+  return phase / pieces > negligiblePhase ? total : 0;
 }

@@ -12,8 +12,10 @@ const half = width / 2;
 const oversampling = 2;
 const beta = Math.PI * width * (1 - 1 / (2 * oversampling));
 
-/** What the window makes the sums for low modes wrong by, relative to the mass; tests find at most this. */
+/** What the window makes the sums for low modes wrong by, relative to the mass taken from 0; tests find at most this. */
 const windowError = 2e-14;
+/** The same for the difference of two masses less than a cell apart: per cell of distance, and what its jump at either end adds. */
+const [slopeError, jumpError] = [30 * windowError, 1e-15];
 
 /** Modified Bessel function I0, by its power series: all terms are positive. */
 function besselI0(x: number): number {
@@ -62,59 +64,104 @@ function gridSize(modes: number): number {
   return Math.max(64, 2 ** Math.ceil(Math.log2(2 * oversampling * (modes + 1))));
 }
 
-/** Bound on the error for one mode, relative to the sum of the moduli of what is summed: window and transform, divided out. */
-function errorAt(mode: number, size: number): number {
-  return ((windowError + 2 * fftError(size)) * windowTransform(0, size)) / windowTransform(mode, size);
+/** Kahan's summation of a window's values, which sum to less than 4, and the product before it, each within two roundings. */
+const additionError = 16 * 2 ** -53;
+
+/** Within this many cells of 0 a mass is summed as a difference from a mass at 0. */
+const nearest = 0.05;
+const nearDegree = 9;
+
+/**
+ * window(k - x) - window(k) as a polynomial in x without constant, for k = 1 - half ... half: from the right of 0 and, mirrored, from
+ * the left. So what lies near 0 keeps its digits however little it moves.
+ */
+const moves = Array.from({ length: width }, (_, cell) => {
+  // pieces[cell] at s = 1 - 2x, expanded at x = 0.
+  const powers = pieces[cell]!;
+  return Float64Array.from({ length: nearDegree }, (_, order) => {
+    let coefficient = 0;
+    for (let k = order + 1; k <= degree; k += 1) coefficient += powers[k]! * choose(k, order + 1);
+    return coefficient * (-2) ** (order + 1);
+  });
+});
+
+function choose(n: number, k: number): number {
+  let value = 1;
+  for (let j = 1; j <= k; j += 1) value = (value * (n - k + j)) / j;
+  return value;
 }
 
-/** Adds masses to a grid, each spread over the points around its angle. */
+function moveBy(x: number, coefficients: Float64Array): number {
+  let value = coefficients[nearDegree - 1]!;
+  for (let k = nearDegree - 2; k >= 0; k -= 1) value = value * x + coefficients[k]!;
+  return value * x;
+}
+
+/** Adds masses to a grid, each spread over the points around its angle, and takes them away at the angle 0. */
 export class MassSpreader {
   readonly modes: number;
   private readonly grid: Float64Array;
   private readonly scratch = new Float64Array(width);
-  private total = 0;
+  /** What rounding took from each grid point (Kahan's summation): hundreds of masses may add to one. */
+  private readonly lost: Float64Array;
+  private far = 0;
+  private windowed = 0;
+  private rounded = 0;
 
   /** @param modes - highest mode that will be asked for */
   constructor(modes: number) {
     this.modes = modes;
     this.grid = new Float64Array(gridSize(modes));
+    this.lost = new Float64Array(this.grid.length);
   }
 
   /** @param turns - angle ÷ 2π, any number */
   add(turns: number, mass: number): void {
-    this.total += mass;
-    this.spread(turns, mass);
-  }
-
-  /** Bound on the error of the sum for a mode, relative to Σ mass. */
-  errorAt(mode: number): number {
-    return errorAt(mode, this.grid.length);
-  }
-
-  private spread(turns: number, mass: number): void {
-    const { grid, scratch } = this;
-    const mask = grid.length - 1;
     // Around 0, so that a small negative angle keeps its digits.
-    const place = (turns - Math.round(turns)) * grid.length;
+    const place = (turns - Math.round(turns)) * this.grid.length;
+    if (Math.abs(place) < nearest) return this.move(place, mass);
+    this.far += mass;
+    this.windowed += windowError * mass;
+    this.spread(place, mass);
+  }
+
+  /** A mass from 0 to nearby. The window is even: to the left is the mirror image of to the right. */
+  private move(place: number, mass: number): void {
+    const side = place < 0 ? -1 : 1;
+    this.windowed += (slopeError * Math.abs(place) + jumpError) * mass;
+    for (let cell = 0; cell < width; cell += 1)
+      this.addTo(side * (cell + 1 - half), mass * moveBy(Math.abs(place), moves[cell]!));
+  }
+
+  private spread(place: number, mass: number): void {
+    const { scratch } = this;
     const cell = Math.floor(place);
     // The nearest grid points lie at cell + 1 - half ... cell + half.
     windowAt(1 - 2 * (place - cell), scratch);
-    for (let k = 0; k < width; k += 1) {
-      const at = (cell + 1 - half + k) & mask;
-      grid[at] = grid[at]! + mass * scratch[k]!;
-    }
+    for (let k = 0; k < width; k += 1) this.addTo(cell + 1 - half + k, mass * scratch[k]!);
+  }
+
+  private addTo(point: number, value: number): void {
+    const { grid, lost } = this;
+    const at = point & (grid.length - 1);
+    const added = value - lost[at]!;
+    const sum = grid[at]! + added;
+    lost[at] = sum - grid[at]! - added;
+    grid[at] = sum;
   }
 
   /**
-   * Σ mass·(exp(i·mode·angle) - 1) for modes 0 to `modes`, within `errorAt(mode)` × Σ mass; to be called once.
+   * Σ mass·(exp(i·mode·angle) - 1) for modes 0 to `modes`, within `errorAt(mode)`; to be called once.
    *
-   * All mass is taken away again at the angle 0, so that what lies near it makes hardly any error, and the sum for mode 0,
-   * which is nothing but rounding that all modes share, is taken from all of them.
+   * The sum for mode 0, which is nothing but rounding that all modes share, is taken from all of them.
    */
   sums(): HalfSpectrum {
-    this.spread(0, -this.total);
-    const { real, imaginary } = realFft(this.grid);
+    this.spread(0, -this.far);
     const size = this.grid.length;
+    const moduli = this.grid.reduce((sum, value) => sum + Math.abs(value), 0);
+    // The transform of what is there, and the additions, of which most may have cancelled.
+    this.rounded = moduli * fftError(size) + 2 * this.far * additionError;
+    const { real, imaginary } = realFft(this.grid);
     const shared = real[0]! / windowTransform(0, size);
     const sums = { real: new Float64Array(this.modes + 1), imaginary: new Float64Array(this.modes + 1) };
     for (let mode = 0; mode <= this.modes; mode += 1) {
@@ -123,6 +170,12 @@ export class MassSpreader {
       sums.imaginary[mode] = -imaginary[mode]! * scale;
     }
     return sums;
+  }
+
+  /** Bound on the error of the sum for a mode; known once the sums are. */
+  errorAt(mode: number): number {
+    const [here, shared] = [mode, 0].map(each => windowTransform(each, this.grid.length));
+    return (this.windowed * shared!) / here! + this.rounded * (1 / here! + 1 / shared!);
   }
 }
 
@@ -153,7 +206,7 @@ export function fourierSeries({ real, imaginary }: HalfSpectrum): FourierSeries 
     const scale = size / windowTransform(mode, size);
     padded.real[mode] = real[mode]! * scale;
     padded.imaginary[mode] = -imaginary[mode]! * scale;
-    error += 2 * Math.hypot(real[mode]!, imaginary[mode]!) * errorAt(mode, size);
+    error += 2 * Math.hypot(real[mode]!, imaginary[mode]!) * seriesError(mode, size);
   }
   const grid = inverseRealFft(padded);
   const scratch = new Float64Array(width);
@@ -167,4 +220,9 @@ export function fourierSeries({ real, imaginary }: HalfSpectrum): FourierSeries 
     return value;
   };
   return { valueAt, error };
+}
+
+/** Bound on the error that a coefficient brings, relative to it: window and transform, multiplied by what was divided out. */
+function seriesError(mode: number, size: number): number {
+  return ((windowError + 2 * fftError(size)) * windowTransform(0, size)) / windowTransform(mode, size);
 }

@@ -27,15 +27,15 @@ async function delta(options: DeltaOptions): Promise<Answer> {
   const mechanism = await mechanismOf(options, verb);
   const epsilon = required(options.epsilon, { verb, name: '--epsilon', example: '2' });
   const asking = askingOf(options, verb);
-  const { delta: interval, byAccountant: bounds } = deltaOf(mechanism.event, { ...asking, epsilon });
+  const { delta: interval, byAccountant } = deltaOf(mechanism.event, { ...asking, epsilon });
   const at = `epsilon ${epsilon}`;
   const statement = renderFacts([
-    ['Guarantee', renderClaim({ name: 'delta', interval, at, most: 1, bounds })],
+    ['Guarantee', renderClaim({ name: 'delta', interval, at, bounds: Object.values(byAccountant) })],
     ...mechanismFacts(mechanism, asking.neighbours),
-    ...boundFacts('Accountant', bounds),
+    ...boundFacts('Accountant', byAccountant),
     computedBy,
   ]);
-  return { text: statement, json: { epsilon, delta: interval, byAccountant: bounds, statement } };
+  return { text: statement, json: { epsilon, delta: interval, byAccountant, statement } };
 }
 
 /** `privacy-unit delta`: the failure probability at a given epsilon. */

@@ -34,8 +34,8 @@ interface Question extends Asking {
 
 interface Finding {
   readonly epsilon: Interval;
-  readonly byAccountant: Readonly<Record<string, Bound | undefined>>;
-  readonly byConversion?: Readonly<Record<string, Bound | undefined>>;
+  readonly byAccountant: Readonly<Record<string, Bound>>;
+  readonly byConversion?: Readonly<Record<string, Bound>>;
 }
 
 function find({ event, group }: Mechanism, question: Question): Finding {
@@ -79,12 +79,13 @@ interface Told {
 }
 
 function statement({ mechanism, question, finding, check }: Told): string {
-  const { epsilon: interval, byAccountant: bounds, byConversion = {} } = finding;
+  const { epsilon: interval, byAccountant, byConversion = {} } = finding;
   const at = `delta ${question.delta}`;
+  const bounds = [...Object.values(byAccountant), ...Object.values(byConversion)];
   return renderFacts([
-    ['Guarantee', renderClaim({ name: 'epsilon', interval, at, most: Infinity, bounds })],
+    ['Guarantee', renderClaim({ name: 'epsilon', interval, at, bounds })],
     ...mechanismFacts(mechanism, question.neighbours),
-    ...boundFacts('Accountant', bounds),
+    ...boundFacts('Accountant', byAccountant),
     ...boundFacts('Conversion', byConversion),
     ...(check === undefined ? [] : ([['Check', renderCheck(check)]] as const)),
     computedBy,

@@ -168,10 +168,8 @@ function renderBound(name: string, bound: Bound): string {
 }
 
 /** One value for every answer that there is; no fact at all where there is none. */
-export function boundFacts(title: string, bounds: Readonly<Record<string, Bound | undefined>>): Fact[] {
-  const [first, ...others] = Object.entries(bounds).flatMap(([name, bound]) =>
-    bound === undefined ? [] : [renderBound(name, bound)],
-  );
+export function boundFacts(title: string, bounds: Readonly<Record<string, Bound>>): Fact[] {
+  const [first, ...others] = Object.entries(bounds).map(([name, bound]) => renderBound(name, bound));
   return first === undefined ? [] : [[title, first, ...others]];
 }
 
@@ -181,20 +179,18 @@ export interface Claim {
   readonly interval: Interval;
   /** The other parameter, such as `delta 1e-6`. */
   readonly at: string;
-  /** An upper bound of this much says nothing. */
-  readonly most: number;
-  readonly bounds: Readonly<Record<string, Bound | undefined>>;
+  /** Everything that the interval was made of. */
+  readonly bounds: readonly Bound[];
 }
 
 /** `epsilon in [2.240, 2.244] at delta 1e-6`; where nothing bounds it from above it says so. */
-export function renderClaim({ name, interval, at, most, bounds }: Claim): string {
-  const { lower, upper } = interval;
-  if (upper < most || lower >= most) return `${name} in ${renderInterval(interval)} at ${at}`;
-  const estimate = Object.values(bounds).find(bound => bound !== undefined && sideOf(bound) === 'estimate');
-  if (estimate?.value !== undefined)
-    return `${name} at ${at}: estimate ${number(estimate.value)}, not a bound`;
-  const below = most === Infinity ? '' : ` below ${most}`;
-  return `${name} at ${at}: at least ${downward(lower)}; no upper bound${below} is known`;
+export function renderClaim({ name, interval, at, bounds }: Claim): string {
+  const [first] = bounds;
+  if (first?.value !== undefined && bounds.every(bound => sideOf(bound) === 'estimate'))
+    return `${name} at ${at}: estimate ${number(first.value)}, not a bound`;
+  if (sideOf({ ...interval, detail: '' }) === 'interval')
+    return `${name} in ${renderInterval(interval)} at ${at}`;
+  return `${name} at ${at}: at least ${downward(interval.lower)}; no upper bound is known`;
 }
 
 /** A line of a statement: its name and one or more values. */

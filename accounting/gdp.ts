@@ -47,13 +47,18 @@ function estimate(value: number, ratio: number): Bound {
   return { upper: Infinity, value, detail: `central limit, not a bound; ratio ${ratio.toPrecision(5)}` };
 }
 
+/** Laws whose tails were cut may have so much infinite loss in place of a tail. */
+const negligible = 1e-20;
+
 /** Sensitivity ÷ noise of the Gaussian in the limit, the larger of both directions; Infinity where a step reveals everything. */
 function centralRatio(event: DpEvent, neighbours: Neighbours): number {
   const { dominating, attained } = compositionsOf(event, { neighbours, verb });
   const squares = directionsOf((dominating ?? attained)!).map(({ gaussianRatio, steps }) =>
     steps.reduce((sum, { law, count }) => {
-      if (law.infinite > 0) return Infinity;
-      const step = repeatedLoss(tabulate(law, -700), count);
+      if (law.infinite > negligible) return Infinity;
+      // The tilt of a moment of order 2 moves a Gaussian by its shift.
+      const shift = law.curves.reduce((most, { steepest }) => Math.max(most, steepest), 0);
+      const step = repeatedLoss(tabulate(law, -60 - 2 * shift * shift), count);
       return sum + count * Math.expm1(cumulantAt([{ ...step, count: 1 }], 1).value);
     }, gaussianRatio ** 2),
   );

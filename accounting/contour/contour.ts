@@ -14,7 +14,7 @@ import { exactDelta, invertExact } from './value.ts';
  * The exact accountant: δ(ε) by inversion of the privacy loss's transform along a vertical line through the saddle point
  * (Alghamdi et al., arXiv 2208.09595, Theorem 3.1).
  *
- * Answers a value that is right to about ten digits and, beside it, an interval that is certified whatever the mechanism is
+ * Answers a value that is right to about ten digits (nine where taking part is rare) and, beside it, an interval that is certified whatever the mechanism is
  * (contour/compose.ts says how). Where the terms of the value don't end the value is the middle of the narrower of this interval
  * and that of the PLD accountant, and the detail says so.
  *
@@ -47,7 +47,7 @@ const answering = { verb: 'account exactly', composer };
 
 /** An interval and the value in it. */
 export interface ExactBound extends CertifiedBound {
-  /** The truth to about ten digits, within [lower, upper]; missing where the truth isn't known, only bounds on it. */
+  /** The truth to nine or ten digits, within [lower, upper]; missing where the truth isn't known, only bounds on it. */
   readonly value?: number;
 }
 

@@ -33,6 +33,7 @@ export function layLine(parts: readonly RepeatedLoss[], request: ProfileRequest)
   const wanted = Math.sqrt(gap / (gapFactor * (1 + tilt)));
   const line = lineWith(parts, request, wanted);
   const rise = Math.max(1e-9, ...parts.map(riseOf));
+  if (2 * rise * tilt > mostNodes) return nothingSeen(line);
   const nodes = 2 * rise * line.spacing * line.terms;
   const excess = Math.max(line.terms / mostTerms, nodes / mostNodes);
   if (excess <= 1) return line;
@@ -114,7 +115,7 @@ function aliasAbove(
     const period = (log - floor) / rate;
     if (period < best.period) best = { period, rate, log };
   }
-  const careful = carefulCumulant(parts, tilt + best.rate) - carefulCumulant(parts, tilt);
+  const careful = carefulCumulant(parts, tilt + best.rate, 'above') - carefulCumulant(parts, tilt, 'below');
   const cheap = cumulantAt(parts, tilt + best.rate).value - value;
   best = { ...best, log: best.log + careful - cheap, period: best.period + (careful - cheap) / best.rate };
   return { period: Math.max(best.period, 1 / best.rate), logAt: period => best.log - best.rate * period };

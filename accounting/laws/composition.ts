@@ -75,6 +75,13 @@ export function compositionsOf(
   return { attained, dominating: isBounded ? compose(parts, 'dominating', neighbours) : undefined };
 }
 
+/** Whether neither direction reveals anything: then the step is as good as none. */
+function isSilent({ remove, add }: DirectedLaws): boolean {
+  const isNothing = ({ curves, atoms, infinite }: LossLaw): boolean =>
+    curves.length === 0 && infinite === 0 && atoms.every(({ loss }) => loss === 0);
+  return isNothing(remove) && isNothing(add);
+}
+
 /** How often the law of an event is composed with itself to make the event. */
 function repetitionsOf(event: BasicEvent): number {
   return event.kind === 'shuffled-gaussian' ? shuffledEpochs(event) : 1;
@@ -88,7 +95,7 @@ function compose(parts: readonly CountedLaws[], side: keyof EventLaws, neighbour
     const directed = laws[side];
     const ratio = gaussianRatio(event);
     if (ratio !== undefined) square += count * (sensitivity * ratio) ** 2;
-    else if (directed !== undefined) steps.push({ laws: directed, count });
+    else if (directed !== undefined && !isSilent(directed)) steps.push({ laws: directed, count });
   }
   // Rounded up, so that what rounding squares and their sum lost can't be missing above.
   return { gaussianRatio: Math.sqrt(square) * (square > 0 ? 1 + 4e-16 : 1), steps };

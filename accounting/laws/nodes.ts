@@ -76,24 +76,43 @@ function heaviest({ curve, centre, radius }: Panel, tilt: number): number {
 /**
  * log E exp(z·loss) of a composition by a quadrature that is fine enough for any z: what tail bounds are made of.
  * `cumulantAt` is cheaper and only good where exp(z·loss) changes little within a panel.
+ *
+ * @param side - on which side it may be wrong where z is so large that panels would need more than 1000 pieces: above, such a panel counts with
+ *   its largest density; below, with the sum of 1000 pieces, which for an exponential is too small
  */
-export function carefulCumulant(parts: readonly RepeatedLoss[], z: number): number {
+export function carefulCumulant(parts: readonly RepeatedLoss[], z: number, side: 'above' | 'below'): number {
   return parts.reduce((total, step) => {
     const logScale = stepCumulant(step, z).value;
     let mass = 0;
     const visit: MassVisitor = (_, share) => {
       mass += share;
     };
-    const { leftOut } = visitTilted(step, { tilt: z, logScale, highest: 0 }, visit);
-    return total + step.count * (logScale + Math.log(mass + leftOut));
+    const coarse = side === 'above' ? step.table.panels.filter(panel => isSteep(panel, z)) : [];
+    const panels =
+      coarse.length === 0 ? step.table.panels : step.table.panels.filter(panel => !isSteep(panel, z));
+    const rest = { ...step, table: { ...step.table, panels } };
+    const { leftOut } = visitTilted(rest, { tilt: z, logScale, highest: 0 }, visit);
+    const bounds = coarse.reduce((sum, panel) => sum + Math.exp(heaviest(panel, z) - logScale), 0);
+    return total + step.count * (logScale + Math.log(mass + leftOut + bounds));
   }, 0);
+}
+
+const mostPieces = 1000;
+
+function isSteep(panel: Panel, z: number): boolean {
+  return phaseOf(panel, Math.abs(z)) > mostPieces * longestPhase;
+}
+
+/** By how much the exponent may change to each side of a panel's centre. */
+function phaseOf(panel: Panel, rate: number): number {
+  return ((panelLoss(panel, 1) - panelLoss(panel, -1)) * rate + 2) / 2;
 }
 
 /** @returns the mass of the panel where the rule's error counts */
 function visitPanel(panel: Panel, { tilt, logScale, highest }: TiltOptions, visit: MassVisitor): number {
-  const rise = panelLoss(panel, 1) - panelLoss(panel, -1);
-  const phase = (rise * (highest + Math.abs(tilt)) + 2) / 2;
-  const pieces = Math.ceil(phase / longestPhase);
+  const phase = phaseOf(panel, highest + Math.abs(tilt));
+  const most = highest === 0 ? mostPieces : Infinity;
+  const pieces = Math.min(most, Math.ceil(phase / longestPhase));
   let total = 0;
   const { curve, centre, radius, coefficients } = panel;
   const size =

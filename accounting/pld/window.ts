@@ -116,7 +116,8 @@ function tailEdge(
     const edge = (cumulantAt(parts, tilt + side * rate).value - value - logWanted) / rate;
     if (edge < best.edge) best = { edge, rate };
   }
-  const growth = carefulCumulant(parts, tilt + side * best.rate) - carefulCumulant(parts, tilt);
+  const growth =
+    carefulCumulant(parts, tilt + side * best.rate, 'above') - carefulCumulant(parts, tilt, 'below');
   return { edge: (growth - logWanted) / best.rate, rate: best.rate };
 }
 

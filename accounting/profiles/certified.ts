@@ -142,7 +142,8 @@ function singleDelta(directions: readonly DirectedComposition[], epsilon: number
 }
 
 const closedForm = 'closed form of the Gaussian';
-const roughForm = 'everybody in every step, or losses added up: the losses are too wide or the steps too many';
+const roughForm =
+  'everybody in every step, or losses added up: the losses are too wide or the steps too many';
 const noUpperBound = 'no upper bound is known; the lower one is proven';
 
 function readCompositions(

@@ -49,6 +49,8 @@ export interface DirectedAnswer<P extends Profile> extends Pick<DirectedComposit
   readonly profile: P;
   /** The ε that the profile was tilted to. */
   readonly centre: number;
+  /** An ε that is certainly enough. */
+  readonly ceiling: number;
 }
 
 /** Relative gap of the first look, which tells where ε lies and which direction matters. */
@@ -136,15 +138,22 @@ function firstLook<P extends Profile>(
   const { direction } = composition;
   const ceiling = lossCeiling(composition);
   const parts = partsOf(composition, Math.log(delta));
-  let saddle = saddleForDelta(parts, Math.log(delta - leftOut(parts).infinite));
+  const steepest = steepestTilt(parts, ceiling);
+  const within = (at: Saddle): Saddle => ({ ...at, tilt: Math.min(at.tilt, steepest) });
+  let saddle = within(saddleForDelta(parts, Math.log(delta - leftOut(parts).infinite)));
   const lookAt = (at: Saddle): DirectedAnswer<P> =>
     look({ parts, saddle: at, delta, gap: gapAt(parts, at, firstGap), direction, ceiling }, composer);
   let answer = lookAt(saddle);
   for (let round = 0; round < 8 && answer.upper === Infinity; round += 1) {
-    saddle = saddleForEpsilon(parts, 2 * saddle.epsilon + cumulantSpread(parts, saddle.tilt));
+    saddle = within(saddleForEpsilon(parts, 2 * saddle.epsilon + cumulantSpread(parts, saddle.tilt)));
     answer = lookAt(saddle);
   }
   return answer;
+}
+
+/** Near the highest possible loss the saddle point runs away; a tilt that shows the top of the law well is enough there. */
+function steepestTilt(parts: readonly RepeatedLoss[], ceiling: number): number {
+  return ceiling === Infinity ? Infinity : Math.max(1e3 / ceiling, 30 / cumulantSpread(parts, 0));
 }
 
 function cumulantSpread(parts: readonly RepeatedLoss[], tilt: number): number {
@@ -182,7 +191,8 @@ function look<P extends Profile>(
   const { tilt, epsilon } = saddle;
   const profile = composer.compose(parts, { tilt, epsilon, gap });
   const upper = Math.min(ceiling, epsilonUpper(profile, delta));
-  return { direction, parts, upper, lower: epsilonLower(profile, delta, upper), profile, centre: epsilon };
+  const lower = epsilonLower(profile, delta, upper);
+  return { direction, parts, upper, lower, profile, centre: epsilon, ceiling };
 }
 
 /** Looks again around the known ε until the gap is as wanted; bounds of all looks hold, so the best of them are kept. */
@@ -199,7 +209,8 @@ function refine<P extends Profile>(
     if (best.upper - best.lower <= wanted * best.upper && (round > 0 || relativeGap !== undefined))
       return best;
     if (composer.isFinest(best.profile) && Math.abs(best.centre - best.upper) < 0.2 * best.upper) return best;
-    const saddle = saddleForEpsilon(best.parts, best.upper);
+    const found = saddleForEpsilon(best.parts, best.upper);
+    const saddle = { ...found, tilt: Math.min(found.tilt, steepestTilt(best.parts, first.ceiling)) };
     const gap = gapAt(best.parts, saddle, relativeGap ?? composer.usualGap(best.parts, saddle)) / sharper;
     const next = look({ ...best, saddle, delta, gap, ceiling: best.upper }, composer);
     sharper *= Math.max(1, (1.2 * (next.upper - next.lower)) / gap);
@@ -282,7 +293,8 @@ function deltaLook<P extends Profile>(
   }
   const guess = saddleForEpsilon(usual, epsilon);
   const parts = partsOf(composition, Math.max(leastLogDelta, Math.min(0, guess.logDelta)) - 5);
-  const saddle = saddleForEpsilon(parts, epsilon);
+  const found = saddleForEpsilon(parts, epsilon);
+  const saddle = { ...found, tilt: Math.min(found.tilt, steepestTilt(parts, lossCeiling(composition))) };
   if (saddle.logDelta < leastLogDelta) return { answer: momentBound(parts, saddle.tilt, epsilon) };
   const profile = composer.compose(parts, { ...saddle, epsilon, gap: relativeGap / (saddle.tilt + 1e-3) });
   return { answer: deltaBound(profile, { direction: composition.direction, epsilon }, composer), profile };

@@ -32,7 +32,9 @@ describe('calibrateSteps()', () => {
     expect(Number.isSafeInteger(value)).toBe(true);
     expect(epsilon.upper).toBeLessThanOrEqual(options.epsilon);
     expect(epsilon.upper).toBe(upperOf(options, { samplingProbability: 0.01, steps: value }));
-    expect(upperOf(options, { samplingProbability: 0.01, steps: value + 1 })).toBeGreaterThan(options.epsilon);
+    expect(upperOf(options, { samplingProbability: 0.01, steps: value + 1 })).toBeGreaterThan(
+      options.epsilon,
+    );
   });
 
   it('finds the closed form of plain Gaussians', () => {
@@ -113,7 +115,9 @@ describe('bad options', () => {
   });
 
   it('the other number of the run is checked too', () => {
-    expect(() => calibrateSteps({ ...base, samplingProbability: 1.2 })).toThrow('samplingProbability is 1.2.');
+    expect(() => calibrateSteps({ ...base, samplingProbability: 1.2 })).toThrow(
+      'samplingProbability is 1.2.',
+    );
     expect(() => calibrateSamplingProbability({ ...base, steps: 1.5 })).toThrow('steps is 1.5.');
     expect(() => calibrateBatchSize({ ...base, steps: 3, datasetSize: 0 })).toThrow('datasetSize is 0.');
   });

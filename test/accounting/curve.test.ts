@@ -36,7 +36,9 @@ describe('privacyCurve()', () => {
     const truth = -Math.expm1(-0.05);
     expect(points[0]!.delta.lower).toBeLessThanOrEqual(truth);
     expect(points[0]!.delta.upper).toBeGreaterThanOrEqual(truth);
-    expect(privacyCurve(laplace, { epsilons: [0.6], neighbours })[0]!.delta.upper).toBe(0);
+    expect(privacyCurve(laplace, { epsilons: [0.6], neighbours })[0]!.delta.upper).toBeLessThanOrEqual(
+      1e-300,
+    );
   });
 
   it('from delta to epsilon and back keeps the delta', () => {

@@ -40,7 +40,10 @@ describe('gdpAccountant', () => {
     expect(bound.value!).toBeLessThan(0.05);
     const asked = epsilonOf(event, { delta: 1e-6, neighbours, accountant: 'gdp' });
     expect(asked.epsilon).toEqual({ lower: 0, upper: Infinity });
-    expect(deltaOf(event, { epsilon: 1, neighbours, accountant: 'gdp' }).delta).toEqual({ lower: 0, upper: 1 });
+    expect(deltaOf(event, { epsilon: 1, neighbours, accountant: 'gdp' }).delta).toEqual({
+      lower: 0,
+      upper: 1,
+    });
     expect(Object.keys(epsilonOf(event, { delta: 1e-6, neighbours }).byAccountant)).not.toContain('gdp');
   });
 

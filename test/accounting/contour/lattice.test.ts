@@ -18,7 +18,13 @@ function composedDelta(law: Law, { count, epsilon }: { count: number; epsilon: n
       const loss = i * up + j * down + k * stay;
       if (loss <= epsilon) continue;
       const log =
-        logs[count]! - logs[i]! - logs[j]! - logs[k]! + i * Math.log(p) + j * Math.log(r) + (k && k * Math.log(s));
+        logs[count]! -
+        logs[i]! -
+        logs[j]! -
+        logs[k]! +
+        i * Math.log(p) +
+        j * Math.log(r) +
+        (k && k * Math.log(s));
       total += Math.exp(log) * -Math.expm1(epsilon - loss);
     }
   return total;
@@ -117,7 +123,7 @@ describe('the discrete Gaussian', () => {
     const mass = one.reduce((a, b) => a + b, 0);
     let sums = [1];
     for (let step = 0; step < count; step += 1) {
-      const next = new Array<number>(sums.length + 2 * reach).fill(0);
+      const next = Array.from({ length: sums.length + 2 * reach }, () => 0);
       sums.forEach((have, at) => one.forEach((more, by) => (next[at + by]! += (have * more) / mass)));
       sums = next;
     }
@@ -129,9 +135,6 @@ describe('the discrete Gaussian', () => {
       }, 0);
     const event = repeat({ kind: 'discrete-gaussian', scale, sensitivity }, count);
     for (const target of [1e-2, 1e-6, 1e-12])
-      expectTruth(
-        exactEpsilon(event, { delta: target, neighbours: 'add-or-remove' }),
-        solve(delta, target),
-      );
+      expectTruth(exactEpsilon(event, { delta: target, neighbours: 'add-or-remove' }), solve(delta, target));
   });
 });

@@ -76,7 +76,11 @@ describe('layLine()', () => {
 
 describe('exactDelta()', () => {
   it.each(cases)('%s: has the digits of the closed form', (_, parts, ratio, epsilon) => {
-    const profile = composeOnLine(parts, { ...saddleForEpsilon(parts, epsilon), epsilon, gap: 1e-4 * epsilon });
+    const profile = composeOnLine(parts, {
+      ...saddleForEpsilon(parts, epsilon),
+      epsilon,
+      gap: 1e-4 * epsilon,
+    });
     const of = exactDelta(profile, { around: epsilon, agreed: 1e-9 })!;
     for (const share of [0.95, 1, 1.05]) {
       const truth = gaussianDelta(ratio, share * epsilon).upper;

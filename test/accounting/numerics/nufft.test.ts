@@ -44,7 +44,8 @@ describe('MassSpreader', () => {
           const direct = directSum(all, mode);
           const error = Math.hypot(real[mode]! - direct.real, imaginary[mode]! - direct.imaginary);
           // The direct sum's own rounding: that of its angles.
-          expect(error).toBeLessThanOrEqual((spreader.errorAt(mode) + 1e-15 * (1 + mode / 8)) * total);
+          expect(error).toBeLessThanOrEqual(spreader.errorAt(mode) + 1e-15 * (1 + mode / 8) * total + 1e-300);
+          expect(spreader.errorAt(mode)).toBeLessThanOrEqual(1e-12 * total);
         }
       }),
       { numRuns: 60 },
@@ -72,11 +73,28 @@ describe('MassSpreader', () => {
 });
 
 describe('the stated error', () => {
-  it('is small, and larger for high modes', () => {
-    const spreader = new MassSpreader(1000);
-    expect(spreader.errorAt(0)).toBeLessThanOrEqual(1e-13);
-    expect(spreader.errorAt(1000)).toBeGreaterThan(spreader.errorAt(0));
-    expect(spreader.errorAt(1000)).toBeLessThanOrEqual(1e-11);
+  it('grows with the mode and with the distance from 0', () => {
+    const [far, near] = [0.3, 1e-9].map(turns => {
+      const spreader = spread(1000, [{ turns, mass: 1 }]);
+      spreader.sums();
+      return spreader;
+    });
+    expect(far!.errorAt(1000)).toBeGreaterThan(far!.errorAt(0));
+    expect(far!.errorAt(1000)).toBeLessThanOrEqual(1e-12);
+    expect(near!.errorAt(0)).toBeLessThan(far!.errorAt(0) / 10);
+  });
+
+  it('is not exceeded by any mass on a grid of exact angles, at the highest mode of a full grid', () => {
+    const modes = 1023;
+    for (let k = 17; k < 2 ** 20; k += 104_729) {
+      const spreader = spread(modes, [{ turns: k / 2 ** 20, mass: 1 }]);
+      const { real, imaginary } = spreader.sums();
+      for (let mode = 0; mode <= modes; mode += 11) {
+        const angle = 2 * Math.PI * (((mode * k) % 2 ** 20) / 2 ** 20);
+        const error = Math.hypot(real[mode]! - (Math.cos(angle) - 1), imaginary[mode]! - Math.sin(angle));
+        expect(error).toBeLessThanOrEqual(spreader.errorAt(mode) + 1e-15);
+      }
+    }
   });
 });
 
@@ -98,7 +116,9 @@ describe('fourierSeries()', () => {
         }
         const series = fourierSeries({ real, imaginary });
         // The direct sum rounds too.
-        expect(Math.abs(series.valueAt(turns) - direct)).toBeLessThanOrEqual(series.error + 1e-14 * moduli + 1e-300);
+        expect(Math.abs(series.valueAt(turns) - direct)).toBeLessThanOrEqual(
+          series.error + 1e-14 * moduli + 1e-300,
+        );
         expect(series.error).toBeLessThanOrEqual(1e-12 * moduli + 1e-300);
       }),
       { numRuns: 200 },

@@ -6,7 +6,8 @@ import { tabulate } from '../laws/table.ts';
 import { pldDeltas, pldEpsilon } from '../pld/pld.ts';
 import { latticeOf } from '../pld/window.ts';
 import { certifiedDeltas, certifiedEpsilon, type CertifiedOptions } from '../profiles/certified.ts';
-import type { CertifiedBound, ComposedDelta, Composer, DirectedAnswer } from '../profiles/search.ts';
+import type { ComposedDelta } from '../profiles/search-delta.ts';
+import type { CertifiedBound, Composer, DirectedAnswer } from '../profiles/search.ts';
 import { composeOnLine, type ContourProfile } from './compose.ts';
 import { exactDelta, invertExact } from './value.ts';
 
@@ -79,9 +80,11 @@ const wellAgreed = 1e-9;
 const [finerGap, looselyAgreed] = [2e-6, 1e-7];
 
 function valueOf(
-  { parts, profile, lower, upper }: DirectedAnswer<ContourProfile>,
+  { parts, profile, lower, upper, logTails }: DirectedAnswer<ContourProfile>,
   delta: number,
 ): number | undefined {
+  // With so much of the tails cut the sum is that of another law.
+  if (logTails > -20) return undefined;
   const { tilt } = profile;
   const finer = (): ContourProfile => composeOnLine(parts, { tilt, epsilon: upper, gap: finerGap * upper });
   const of =

@@ -9,14 +9,8 @@ import {
 } from '../laws/composition.ts';
 import { lossRange, tabulate, type TabulatedLoss } from '../laws/table.ts';
 import type { Profile } from './profile.ts';
-import {
-  composedDeltas,
-  composedEpsilon,
-  type CertifiedBound,
-  type ComposedDelta,
-  type ComposedEpsilon,
-  type Composer,
-} from './search.ts';
+import { composedDeltas, type ComposedDelta } from './search-delta.ts';
+import { composedEpsilon, type CertifiedBound, type ComposedEpsilon, type Composer } from './search.ts';
 import { gaussianDelta, invertDelta, singleStepDelta } from './single.ts';
 
 /** What is asked of a numeric accountant beside ε or δ itself. */

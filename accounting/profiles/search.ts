@@ -10,7 +10,7 @@ import {
 } from '../laws/cumulants.ts';
 import { gaussianLaw } from '../laws/gaussian.ts';
 import { tabulate } from '../laws/table.ts';
-import { deltaLower, deltaUpper, epsilonLower, epsilonUpper, smoothingsOf, type Profile } from './profile.ts';
+import { epsilonLower, epsilonUpper, type Profile } from './profile.ts';
 import { singleStepDelta } from './single.ts';
 
 /** A bound from both sides. */
@@ -51,6 +51,9 @@ export interface DirectedAnswer<P extends Profile> extends Pick<DirectedComposit
   readonly centre: number;
   /** An ε that is certainly enough. */
   readonly ceiling: number;
+  readonly composition: DirectedComposition;
+  /** log of the share of δ that the tails cut from all steps may weigh. */
+  readonly logTails: number;
 }
 
 /** Relative gap of the first look, which tells where ε lies and which direction matters. */
@@ -77,11 +80,15 @@ export function composedEpsilon<P extends Profile>(
   for (const composition of directions) {
     const floor = Math.max(0, ...first.map(({ lower }) => lower));
     if (first.length === 0 || floor < lossCeiling(composition))
-      first.push(firstLook(composition, delta, composer));
+      first.push(firstLook(composition, { delta }, composer));
   }
   const floor = Math.max(...first.map(({ lower }) => lower));
   const open = first.filter(({ upper }) => upper > floor);
-  const looks = open.length === 0 ? first : open.map(answer => refine(answer, question, composer));
+  const wanted = question.relativeGap ?? composer.acceptedGap;
+  const looks =
+    open.length === 0
+      ? first
+      : open.map(answer => refine(withFittingTails(answer, { delta, wanted }, composer), question, composer));
   return {
     bound: larger(looks.map(look => ({ ...look, detail: detailOf(look, composer) }))),
     looks,
@@ -112,18 +119,18 @@ function totalVariation(parts: readonly RepeatedLoss[]): number {
 }
 
 /** A loss that the composition can't exceed, so an ε at which δ is nothing but infinite losses. */
-function lossCeiling({ steps, gaussianRatio }: DirectedComposition): number {
+export function lossCeiling({ steps, gaussianRatio }: DirectedComposition): number {
   if (gaussianRatio > 0) return Infinity;
   return steps.reduce((total, { law, count }) => total + count * Math.max(0, law.highest), 0) * (1 + 1e-12);
 }
 
 /** Of all directions the larger counts. */
-function larger(bounds: readonly CertifiedBound[]): CertifiedBound {
+export function larger(bounds: readonly CertifiedBound[]): CertifiedBound {
   const top = bounds.reduce((most, each) => (each.upper > most.upper ? each : most));
   return { lower: Math.max(...bounds.map(({ lower }) => lower)), upper: top.upper, detail: top.detail };
 }
 
-function detailOf<P extends Profile>(
+export function detailOf<P extends Profile>(
   { direction, profile }: Pick<DirectedAnswer<P>, 'direction' | 'profile'>,
   composer: Composer<P>,
 ): string {
@@ -132,17 +139,19 @@ function detailOf<P extends Profile>(
 
 function firstLook<P extends Profile>(
   composition: DirectedComposition,
-  delta: number,
+  { delta, logTails = lightTails }: { readonly delta: number; readonly logTails?: number },
   composer: Composer<P>,
 ): DirectedAnswer<P> {
-  const { direction } = composition;
   const ceiling = lossCeiling(composition);
-  const parts = partsOf(composition, Math.log(delta));
+  const parts = partsOf(composition, Math.log(delta), logTails);
   const steepest = steepestTilt(parts, ceiling);
   const within = (at: Saddle): Saddle => ({ ...at, tilt: Math.min(at.tilt, steepest) });
   let saddle = within(saddleForDelta(parts, Math.log(delta - leftOut(parts).infinite)));
   const lookAt = (at: Saddle): DirectedAnswer<P> =>
-    look({ parts, saddle: at, delta, gap: gapAt(parts, at, firstGap), direction, ceiling }, composer);
+    look(
+      { parts, saddle: at, delta, gap: gapAt(parts, at, firstGap), composition, logTails, ceiling },
+      composer,
+    );
   let answer = lookAt(saddle);
   for (let round = 0; round < 8 && answer.upper === Infinity; round += 1) {
     saddle = within(saddleForEpsilon(parts, 2 * saddle.epsilon + cumulantSpread(parts, saddle.tilt)));
@@ -152,7 +161,7 @@ function firstLook<P extends Profile>(
 }
 
 /** Near the highest possible loss the saddle point runs away; a tilt that shows the top of the law well is enough there. */
-function steepestTilt(parts: readonly RepeatedLoss[], ceiling: number): number {
+export function steepestTilt(parts: readonly RepeatedLoss[], ceiling: number): number {
   return ceiling === Infinity ? Infinity : Math.max(1e3 / ceiling, 30 / cumulantSpread(parts, 0));
 }
 
@@ -165,17 +174,52 @@ function gapAt(parts: readonly RepeatedLoss[], { tilt, epsilon }: Saddle, relati
   return relative * Math.max(epsilon, 0.05 * cumulantSpread(parts, tilt));
 }
 
-/** Laws of all steps in one direction, cut where the tails of all steps weigh 1e-10 of δ. */
-function partsOf({ steps, gaussianRatio }: DirectedComposition, logDelta: number): RepeatedLoss[] {
+/**
+ * Where the tails of all steps may weigh so much that the answer can't show it, they are cut there.
+ *
+ * Where taking part is rare a moment of the loss is made by its outermost tail, however little that weighs in δ: no tilt shows δ above
+ * the rounding of such a moment. Without that tail one does.
+ */
+function withFittingTails<P extends Profile>(
+  answer: DirectedAnswer<P>,
+  { delta, wanted }: { readonly delta: number; readonly wanted: number },
+  composer: Composer<P>,
+): DirectedAnswer<P> {
+  let best = answer;
+  for (let slack = 0; slack < 3; slack += 1) {
+    const { profile, upper, lower, composition, logTails } = best;
+    const share = 0.05 * wanted * Math.max(1, profile.tilt * (upper === Infinity ? 0 : upper));
+    const isShown = upper < Infinity && profile.absoluteError <= share * profile.valueAt(upper);
+    if (isShown || logTails === heaviestTails) return best;
+    const cut = Math.min(heaviestTails, Math.max(lightTails, Math.log(share)) + 2.3 * slack);
+    const next = firstLook(composition, { delta, logTails: cut }, composer);
+    best = { ...next, lower: Math.max(lower, next.lower), upper: Math.min(upper, next.upper) };
+  }
+  return best;
+}
+
+/** log of 1e-10 of δ, which hardly any answer shows. */
+export const lightTails = -23;
+/** log of 1e-3 of δ. */
+export const heaviestTails = -7;
+
+/** Laws of all steps in one direction, cut where the tails of all steps weigh exp(logTails) of δ. */
+export function partsOf(
+  { steps, gaussianRatio }: DirectedComposition,
+  logDelta: number,
+  logTails: number = lightTails,
+): RepeatedLoss[] {
   const total = steps.reduce((sum, { count }) => sum + count, 1);
   const noise = { shifts: Float64Array.of(gaussianRatio), weights: Float64Array.of(1), idle: 0 };
   const gaussian = { law: gaussianLaw(noise, 'add'), count: 1 };
   const all = gaussianRatio > 0 ? [...steps, gaussian] : steps;
-  const logTail = logDelta - Math.log(total) - 23;
+  const logTail = logDelta - Math.log(total) + logTails;
   return all.map(({ law, count }) => repeatedLoss(tabulate(law, logTail), count));
 }
 
-interface Look extends Pick<DirectedComposition, 'direction'> {
+interface Look {
+  readonly composition: DirectedComposition;
+  readonly logTails: number;
   readonly parts: readonly RepeatedLoss[];
   readonly saddle: Saddle;
   readonly delta: number;
@@ -185,14 +229,15 @@ interface Look extends Pick<DirectedComposition, 'direction'> {
 }
 
 function look<P extends Profile>(
-  { parts, saddle, delta, gap, direction, ceiling }: Look,
+  { parts, saddle, delta, gap, ceiling, composition, logTails }: Look,
   composer: Composer<P>,
 ): DirectedAnswer<P> {
   const { tilt, epsilon } = saddle;
   const profile = composer.compose(parts, { tilt, epsilon, gap });
   const upper = Math.min(ceiling, epsilonUpper(profile, delta));
   const lower = epsilonLower(profile, delta, upper);
-  return { direction, parts, upper, lower, profile, centre: epsilon, ceiling };
+  const { direction } = composition;
+  return { direction, parts, upper, lower, profile, centre: epsilon, ceiling, composition, logTails };
 }
 
 /** Looks again around the known ε until the gap is as wanted; bounds of all looks hold, so the best of them are kept. */
@@ -219,103 +264,11 @@ function refine<P extends Profile>(
   return best;
 }
 
-/** δ at each ε of a composition; the gap wanted is relative to δ. One profile serves as many neighbouring ε as it can. */
-export function composedDeltas<P extends Profile>(
-  directions: readonly DirectedComposition[],
-  question: { readonly epsilons: readonly number[]; readonly relativeGap: number },
-  composer: Composer<P>,
-): ComposedDelta<P>[] {
-  const { epsilons, relativeGap } = question;
-  const order = epsilons.map((_, index) => index).sort((a, b) => epsilons[a]! - epsilons[b]!);
-  const byDirection = directions.map(composition => {
-    const answers: DirectedDelta<P>[] = [];
-    let last: P | undefined;
-    for (const index of order) {
-      const epsilon = epsilons[index]!;
-      const at = { direction: composition.direction, epsilon };
-      const again = last === undefined ? undefined : deltaBound(last, at, composer);
-      const serves = again !== undefined && again.upper - again.lower <= 1.5 * relativeGap * again.upper;
-      const looked = serves
-        ? { answer: again, profile: last }
-        : deltaLook(composition, { epsilon, relativeGap }, composer);
-      answers[index] = looked;
-      last = looked.profile;
-    }
-    return answers;
-  });
-  return epsilons.map((_, index) => {
-    const looked = byDirection.map(answers => answers[index]!);
-    return {
-      bound: larger(looked.map(({ answer }) => answer)),
-      profiles: looked.flatMap(({ profile }) => (profile === undefined ? [] : [profile])),
-      isTight: true,
-    };
-  });
-}
-
-/** δ in one direction, and the profile that it was read from, if any. */
-interface DirectedDelta<P extends Profile> {
-  readonly answer: CertifiedBound;
-  readonly profile?: P | undefined;
-}
-
-/** δ, and the profiles of all directions that it was read from. */
-export interface ComposedDelta<P extends Profile> {
-  readonly bound: CertifiedBound;
-  readonly profiles: readonly P[];
-  readonly isTight: boolean;
-}
-
-function deltaBound<P extends Profile>(
-  profile: P,
-  { direction, epsilon }: Pick<DirectedComposition, 'direction'> & { readonly epsilon: number },
-  composer: Composer<P>,
-): CertifiedBound {
-  return {
-    lower: deltaLower(profile, epsilon, smoothingsOf(profile)),
-    upper: deltaUpper(profile, epsilon),
-    detail: detailOf({ direction, profile }, composer),
-  };
-}
-
-/** Below this logarithm δ is bounded by its moments alone: doubles end at 1e-308. */
-const leastLogDelta = -660;
-
-function deltaLook<P extends Profile>(
-  composition: DirectedComposition,
-  { epsilon, relativeGap }: { readonly epsilon: number; readonly relativeGap: number },
-  composer: Composer<P>,
-): DirectedDelta<P> {
-  const usual = partsOf(composition, -60);
-  if (epsilon >= lossCeiling(composition)) {
-    const { infinite } = leftOut(usual);
-    return { answer: { lower: infinite * (1 - 1e-15), upper: infinite, detail: 'bounded loss' } };
-  }
-  const guess = saddleForEpsilon(usual, epsilon);
-  const parts = partsOf(composition, Math.max(leastLogDelta, Math.min(0, guess.logDelta)) - 5);
-  const found = saddleForEpsilon(parts, epsilon);
-  const saddle = { ...found, tilt: Math.min(found.tilt, steepestTilt(parts, lossCeiling(composition))) };
-  if (saddle.logDelta < leastLogDelta) return { answer: momentBound(parts, saddle.tilt, epsilon) };
-  const profile = composer.compose(parts, { ...saddle, epsilon, gap: relativeGap / (saddle.tilt + 1e-3) });
-  return { answer: deltaBound(profile, { direction: composition.direction, epsilon }, composer), profile };
-}
-
 /** What δ has beside that of the finite losses in the tables: at most `outside`, and `infinite`. */
 export function leftOut(parts: readonly RepeatedLoss[]): { outside: number; infinite: number } {
   const outside = parts.reduce((total, { count, table }) => total + count * table.outside, 0);
   const log = parts.reduce((total, { count, table }) => total + count * Math.log1p(-table.infinite), 0);
   return { outside, infinite: -Math.expm1(log) };
-}
-
-/** Chernoff's bound: (1 - exp(ε - loss))+ is at most highestWeight(tilt) × exp(tilt (loss - ε)). */
-function momentBound(parts: readonly RepeatedLoss[], tilt: number, epsilon: number): CertifiedBound {
-  const { outside, infinite } = leftOut(parts);
-  const moment = Math.exp(cumulantAt(parts, tilt).value - tilt * epsilon) * highestWeight(tilt);
-  return {
-    lower: infinite * (1 - 1e-15),
-    upper: Math.min(1, moment * (1 + 1e-6) + outside + infinite + 1e-305),
-    detail: `moment bound, tilt ${tilt.toPrecision(3)}`,
-  };
 }
 
 /** Most of exp(-tilt·x) (1 - exp(-x)) over x >= 0. */

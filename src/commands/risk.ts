@@ -75,7 +75,11 @@ async function risk(options: RiskOptions): Promise<Answer> {
     truePositiveRates.map(({ falsePositiveRate, upper }) => [String(falsePositiveRate), upper]),
   );
   const text = statement(found, mechanismFacts(mechanism, neighbours));
-  return { text, json: { advantage, tprAtFpr, bayesError, prior, statement: text } };
+  const bounds = { advantageBounds: advantage, bayesError };
+  return {
+    text,
+    json: { advantage: advantage.upper, tprAtFpr, ...bounds, prior: found.prior, statement: text },
+  };
 }
 
 /** `privacy-unit risk`: what a guarantee means for an attacker. */

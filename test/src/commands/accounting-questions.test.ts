@@ -91,7 +91,8 @@ describe('delta', () => {
 
 describe('risk', () => {
   interface RiskAnswer {
-    advantage: { lower: number; upper: number };
+    advantage: number;
+    advantageBounds: { lower: number; upper: number };
     tprAtFpr: Record<string, number>;
     bayesError: { lower: number; upper: number };
     prior: number;
@@ -101,8 +102,10 @@ describe('risk', () => {
 
   it('prints the agreed keys and the known values of the Gaussian', async () => {
     const answer = await answerOf<RiskAnswer>(line);
-    expect(Object.keys(answer)).toEqual(['advantage', 'tprAtFpr', 'bayesError', 'prior', 'statement']);
-    expectWithin(answer.advantage, 0.3829249225480262);
+    const keys = ['advantage', 'tprAtFpr', 'advantageBounds', 'bayesError', 'prior', 'statement'];
+    expect(Object.keys(answer)).toEqual(keys);
+    expectWithin(answer.advantageBounds, 0.3829249225480262);
+    expect(answer.advantage).toBe(answer.advantageBounds.upper);
     expectWithin(answer.bayesError, 0.3085375387259869);
     expect(answer.prior).toBe(0.5);
     expect(Object.keys(answer.tprAtFpr)).toEqual(['0.01', '0.001', '0.0001']);

@@ -79,17 +79,14 @@ export function exactEpsilon(
 const wellAgreed = 1e-9;
 const [finerGap, looselyAgreed] = [2e-6, 1e-7];
 
-function valueOf(
-  { parts, profile, lower, upper, logTails }: DirectedAnswer<ContourProfile>,
-  delta: number,
-): number | undefined {
-  // With so much of the tails cut the sum is that of another law.
-  if (logTails > -20) return undefined;
-  const { tilt } = profile;
+function valueOf(answer: DirectedAnswer<ContourProfile>, delta: number): number | undefined {
+  const { profile, lower, upper, whole } = answer;
+  const { parts, tilt } = whole ?? { parts: answer.parts, tilt: profile.tilt };
+  // With more of the tails cut the profile is that of another law.
+  const first = whole === undefined ? exactDelta(profile, { around: upper, agreed: wellAgreed }) : undefined;
   const finer = (): ContourProfile => composeOnLine(parts, { tilt, epsilon: upper, gap: finerGap * upper });
-  const of =
-    exactDelta(profile, { around: upper, agreed: wellAgreed }) ??
-    (profile.isFinest ? undefined : exactDelta(finer(), { around: upper, agreed: looselyAgreed }));
+  const isFinest = whole === undefined && profile.isFinest;
+  const of = first ?? (isFinest ? undefined : exactDelta(finer(), { around: upper, agreed: looselyAgreed }));
   return of && invertExact(of, { delta, lower, upper });
 }
 

@@ -133,13 +133,13 @@ function lowerWith(profile: Profile, epsilon: number, { offsets, weights }: Smoo
   if (value === Infinity) return 0;
   const logUnit = logScale - tilt * epsilon;
   const one = Math.exp(-logUnit);
-  const outside = profile.outside === 0 ? 0 : Math.exp(Math.log(profile.outside) - logUnit);
   const apex = offsets.indexOf(0);
   let excess = value * (1 - relativeError) - absoluteError;
   for (let k = 0; k < offsets.length; k += 1) {
     const weight = weights[k]!;
     if (k === apex || weight === 0) continue;
-    const above = Math.exp(-tilt * offsets[k]!) * scaledUpper(profile, epsilon + offsets[k]!) + outside;
+    // All is about the law without its cut tails, whose δ is no more than the truth.
+    const above = Math.exp(-tilt * offsets[k]!) * scaledUpper(profile, epsilon + offsets[k]!);
     excess -= weight * (1 + roundingSlack) * Math.min(one, above);
   }
   if (!(excess > 0)) return 0;

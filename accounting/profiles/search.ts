@@ -54,6 +54,8 @@ export interface DirectedAnswer<P extends Profile> extends Pick<DirectedComposit
   readonly composition: DirectedComposition;
   /** log of the share of δ that the tails cut from all steps may weigh. */
   readonly logTails: number;
+  /** The laws with hardly any tail cut and their tilt, where those of the profile lack more. */
+  readonly whole?: { readonly parts: readonly RepeatedLoss[]; readonly tilt: number };
 }
 
 /** Relative gap of the first look, which tells where ε lies and which direction matters. */
@@ -193,7 +195,8 @@ function withFittingTails<P extends Profile>(
     if (isShown || logTails === heaviestTails) return best;
     const cut = Math.min(heaviestTails, Math.max(lightTails, Math.log(share)) + 2.3 * slack);
     const next = firstLook(composition, { delta, logTails: cut }, composer);
-    best = { ...next, lower: Math.max(lower, next.lower), upper: Math.min(upper, next.upper) };
+    const whole = best.whole ?? { parts: best.parts, tilt: profile.tilt };
+    best = { ...next, whole, lower: Math.max(lower, next.lower), upper: Math.min(upper, next.upper) };
   }
   return best;
 }
@@ -259,7 +262,13 @@ function refine<P extends Profile>(
     const gap = gapAt(best.parts, saddle, relativeGap ?? composer.usualGap(best.parts, saddle)) / sharper;
     const next = look({ ...best, saddle, delta, gap, ceiling: best.upper }, composer);
     sharper *= Math.max(1, (1.2 * (next.upper - next.lower)) / gap);
-    best = { ...next, lower: Math.max(best.lower, next.lower), upper: Math.min(best.upper, next.upper) };
+    const kept = best.whole === undefined ? {} : { whole: best.whole };
+    best = {
+      ...next,
+      ...kept,
+      lower: Math.max(best.lower, next.lower),
+      upper: Math.min(best.upper, next.upper),
+    };
   }
   return best;
 }

@@ -122,7 +122,8 @@ function contradiction(event: DpEvent): string | undefined {
         ? `randomProbability is ${event.randomProbability}. Give at least 1e-300`
         : undefined;
     case 'discrete-gaussian':
-      return event.scale > 2e4 ? `scale is ${event.scale}. Give at most 20000` : undefined;
+      if (event.scale > 1e4) return `scale is ${event.scale}. Give at most 10000`;
+      return event.scale < 1e-100 ? `scale is ${event.scale}. Give at least 1e-100` : undefined;
     case 'truncated-poisson-gaussian':
       return event.datasetSize > 1e12 ? `datasetSize is ${event.datasetSize}. Give at most 1e12` : undefined;
     default:

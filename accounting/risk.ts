@@ -1,5 +1,5 @@
 import type { Interval } from './accountant.ts';
-import { checkProbability } from './check.ts';
+import { checkProbability, DpError } from './check.ts';
 import { exactDeltas } from './contour/contour.ts';
 import type { QuestionOptions } from './epsilon.ts';
 import type { DpEvent } from './event.ts';
@@ -51,8 +51,7 @@ export function attackRisk(event: DpEvent, options: RiskOptions): AttackRisk {
   const rates = options.falsePositiveRates.map(rate =>
     checkProbability(rate, { verb, name: 'a false positive rate' }),
   );
-  checkProbability(prior, { verb, name: 'prior' });
-  const rarer = Math.min(prior, 1 - prior);
+  const rarer = checkPrior(prior);
   const deltas = (epsilons: readonly number[], gap = relativeGap): readonly Interval[] =>
     exactDeltas(event, { epsilons, neighbours, relativeGap: gap });
   const [advantage, atPrior] = deltas([0, Math.log((1 - rarer) / rarer)]);
@@ -68,6 +67,14 @@ export function attackRisk(event: DpEvent, options: RiskOptions): AttackRisk {
     bayesError: { lower: rarer * (1 - atPrior!.upper), upper: rarer * (1 - atPrior!.lower) },
     prior,
   };
+}
+
+/** The probability of the less likely of both, membership or not. */
+function checkPrior(prior: number): number {
+  const rarer = Math.min(checkProbability(prior, { verb, name: 'prior' }), 1 - prior);
+  if (rarer >= 1e-300) return rarer;
+  const remedy = 'Give a probability of at least 1e-300 and below 1';
+  throw new DpError('INVALID_ARGUMENT', `Cannot ${verb}: prior is ${prior}. ${remedy}.`);
 }
 
 interface Line {

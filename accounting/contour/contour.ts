@@ -16,8 +16,8 @@ import { exactDelta, invertExact } from './value.ts';
  * (Alghamdi et al., arXiv 2208.09595, Theorem 3.1).
  *
  * Answers a value that is right to about ten digits (nine where taking part is rare) and, beside it, an interval that is certified whatever the mechanism is
- * (contour/compose.ts says how). Where the terms of the value don't end the value is the middle of the narrower of this interval
- * and that of the PLD accountant, and the detail says so.
+ * (contour/compose.ts says how). Where the terms of the value don't end the value is the middle of what this interval and that of the
+ * PLD accountant leave, if that is narrow, and the detail says so.
  *
  * @example
  * ```ts
@@ -48,7 +48,7 @@ const answering = { verb: 'account exactly', composer };
 
 /** An interval and the value in it. */
 export interface ExactBound extends CertifiedBound {
-  /** The truth to nine or ten digits, within [lower, upper]; missing where the truth isn't known, only bounds on it. */
+  /** The truth to nine or ten digits, within [lower, upper]; missing where only bounds on the truth are known. */
   readonly value?: number;
 }
 
@@ -148,9 +148,15 @@ function withValue(bound: CertifiedBound, value: number): ExactBound {
   return { ...bound, value: Math.min(bound.upper, Math.max(bound.lower, value)) };
 }
 
+/** The middle of an interval says something of the truth only where the interval does. */
+const widestMiddle = 1e-3;
+
 function middle(bound: CertifiedBound): ExactBound {
   const { lower, upper } = bound;
-  return { ...bound, value: lower === upper || upper === Infinity ? upper : lower + (upper - lower) / 2 };
+  if (lower === upper) return { ...bound, value: upper };
+  // Below 1e-300 doubles end, and with them what an interval can say.
+  const isTelling = upper - lower <= widestMiddle * upper || upper <= 1e-300;
+  return isTelling ? { ...bound, value: lower + (upper - lower) / 2 } : bound;
 }
 
 function fallBack(ours: CertifiedBound, pld: CertifiedBound): ExactBound {
@@ -159,6 +165,6 @@ function fallBack(ours: CertifiedBound, pld: CertifiedBound): ExactBound {
   return middle({
     lower: Math.max(ours.lower, pld.lower),
     upper: Math.min(ours.upper, pld.upper),
-    detail: `the terms of the exact sum don't end; middle of the interval by ${name}: ${narrower.detail}`,
+    detail: `the terms of the exact sum don't end; interval by ${name}: ${narrower.detail}`,
   });
 }

@@ -80,8 +80,10 @@ export function cumulantAt(parts: readonly RepeatedLoss[], z: number): Cumulant 
  * Where all exponents are small, exp(z·loss) - 1 is averaged instead, so that nothing cancels for tiny losses.
  */
 export function stepCumulant({ losses, weights, logWeights }: RepeatedLoss, z: number): Cumulant {
-  let most = 0;
+  let most = -Infinity;
   for (let k = 0; k < losses.length; k += 1) most = Math.max(most, logWeights[k]! + z * losses[k]!);
+  // Around 0 nothing is scaled, so that 1 can be taken away without loss.
+  if (most < 0 && most > -600) most = 0;
   let mass = 0;
   let excess = 0;
   let first = 0;

@@ -8,7 +8,7 @@ export interface CutOptions {
   readonly logTail?: number;
 }
 
-const widestScale = 2e4;
+const widestScale = 1e4;
 const negligibleLogTail = -720;
 
 /**
@@ -19,7 +19,7 @@ const negligibleLogTail = -720;
  * The tails that are cut, in total at most exp(logTail), count as infinite losses; exp(-720) is less than any bound resolves, so
  * both laws are the same then. With a larger `logTail` the attained law goes without them.
  *
- * @param event - scale: at most 20,000, for the law has 76 atoms per unit of scale; sensitivity: whole, >= 1
+ * @param event - scale: at most 10,000, for the law has 76 atoms per unit of scale; sensitivity: whole, >= 1
  * @throws DpError `INVALID_ARGUMENT` for a wider scale
  * @example
  * ```ts

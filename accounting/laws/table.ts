@@ -47,7 +47,12 @@ export function tabulate({ curves, atoms, infinite, highest }: LossLaw, logTail:
       addPanels(curve, first + width * (index + 0.5), width / 2, panels);
     outside += Math.exp(curve.logBelow(first)) + Math.exp(curve.logAbove(last));
   }
-  return { panels, atoms, outside: outside * (1 + 1e-9), infinite, highest };
+  // Atoms are many where tails are long; those of the tails weigh nothing.
+  const lightest = logTail - Math.log(atoms.length + 1);
+  const kept = atoms.filter(({ logMass }) => logMass >= lightest);
+  if (kept.length < atoms.length)
+    for (const { logMass } of atoms) outside += logMass < lightest ? Math.exp(logMass) : 0;
+  return { panels, atoms: kept, outside: outside * (1 + 1e-9), infinite, highest };
 }
 
 /** Between which places a table reaches; nowhere where the curve weighs less than its tails may. */

@@ -164,7 +164,9 @@ function firstLook<P extends Profile>(
 
 /** Near the highest possible loss the saddle point runs away; a tilt that shows the top of the law well is enough there. */
 export function steepestTilt(parts: readonly RepeatedLoss[], ceiling: number): number {
-  return ceiling === Infinity ? Infinity : Math.max(1e3 / ceiling, 30 / cumulantSpread(parts, 0));
+  if (ceiling === Infinity) return Infinity;
+  const spread = cumulantSpread(parts, 0);
+  return spread > 0 ? Math.max(1e3 / ceiling, 30 / spread) : 1e3 / ceiling;
 }
 
 function cumulantSpread(parts: readonly RepeatedLoss[], tilt: number): number {

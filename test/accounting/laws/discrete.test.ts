@@ -66,7 +66,7 @@ describe('discreteGaussianLaws', () => {
     expect(Math.abs(totalMass(wide) - 1)).toBeLessThanOrEqual(1e-12);
     expect(() => discreteGaussian(100_001)).toThrow(DpError);
     expect(() => discreteGaussian(100_001)).toThrow(
-      'Cannot bound the discrete Gaussian: scale is 100001, which needs too many atoms. Give at most 20000.',
+      'Cannot bound the discrete Gaussian: scale is 100001, which needs too many atoms. Give at most 10000.',
     );
   });
 

@@ -7,6 +7,7 @@ const config: ReturnType<typeof defineConfig> = defineConfig({
     root: new URL('..', import.meta.url).pathname,
     include: ['test/**/*.test.ts'],
     reporters: ['default', new URL('./support/closing-line.ts', import.meta.url).pathname],
+    setupFiles: [new URL('./support/fixed-seed.ts', import.meta.url).pathname],
     globalSetup: [new URL('./support/temporary.ts', import.meta.url).pathname],
     testTimeout: 60_000,
     hookTimeout: 60_000,

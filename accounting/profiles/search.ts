@@ -190,23 +190,34 @@ function withFittingTails<P extends Profile>(
   composer: Composer<P>,
 ): DirectedAnswer<P> {
   let best = answer;
-  for (let slack = 0; slack < 3; slack += 1) {
-    const { profile, upper, lower, composition, logTails } = best;
+  const whole = { parts: answer.parts, tilt: answer.profile.tilt };
+  for (let slack = 0; slack < 4; slack += 1) {
+    const { profile, upper, lower } = best;
     const share = 0.05 * wanted * Math.max(1, profile.tilt * (upper === Infinity ? 0 : upper));
-    const isShown = upper < Infinity && profile.absoluteError <= share * profile.valueAt(upper);
-    if (isShown || logTails === heaviestTails) return best;
+    if (floorOf(best) <= share) return best;
     const cut = Math.min(heaviestTails, Math.max(lightTails, Math.log(share)) + 2.3 * slack);
-    const next = firstLook(composition, { delta, logTails: cut }, composer);
-    const whole = best.whole ?? { parts: best.parts, tilt: profile.tilt };
-    best = { ...next, whole, lower: Math.max(lower, next.lower), upper: Math.min(upper, next.upper) };
+    const next = firstLook(answer.composition, { delta, logTails: cut }, composer);
+    const better = doubtOf(next) < doubtOf(best) ? { ...next, whole } : best;
+    best = { ...better, lower: Math.max(lower, next.lower), upper: Math.min(upper, next.upper) };
   }
   return best;
 }
 
+/** What the profile may be wrong by, relative to δ. */
+function floorOf<P extends Profile>({ profile, upper }: DirectedAnswer<P>): number {
+  return upper === Infinity ? Infinity : profile.absoluteError / profile.valueAt(upper);
+}
+
+/** Share of δ that is in doubt: the lower end suffers about five times from the profile's error, the upper from cut tails. */
+function doubtOf<P extends Profile>(answer: DirectedAnswer<P>): number {
+  const tails = answer.logTails > lightTails ? 2 * Math.exp(answer.logTails) : 0;
+  return 5 * floorOf(answer) + tails;
+}
+
 /** log of 1e-10 of δ, which hardly any answer shows. */
 export const lightTails = -23;
-/** log of 1e-3 of δ. */
-export const heaviestTails = -7;
+/** log of 2 % of δ, which widens ε by far less. */
+export const heaviestTails = -4;
 
 /** Laws of all steps in one direction, cut where the tails of all steps weigh exp(logTails) of δ. */
 export function partsOf(

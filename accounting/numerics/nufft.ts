@@ -4,7 +4,7 @@ import { fftError, inverseRealFft, realFft, type HalfSpectrum } from './fft.ts';
 /*
  * Fourier sums at unevenly spaced points: masses are spread on a grid twice as fine as the modes need, by a
  * Kaiser-Bessel window that reaches `width / 2` cells to each side, and transformed; the window's own transform is divided out
- * (Fessler and Sutton, IEEE Trans. Signal Processing 51, 2003; error of the window: Potts, 2003, Theorem 1.15).
+ * (Fessler and Sutton, IEEE Trans. Signal Processing 51, 2003). What the window is wrong by was measured, not proven.
  */
 
 const width = 16;

@@ -42,15 +42,13 @@ export interface Composer<P extends Profile> {
 }
 
 /** One direction's interval with the profile that it came from. */
-export interface DirectedAnswer<P extends Profile> extends Pick<DirectedComposition, 'direction'> {
+export interface DirectedAnswer<P extends Profile> {
   readonly parts: readonly RepeatedLoss[];
   readonly lower: number;
   readonly upper: number;
   readonly profile: P;
   /** The ε that the profile was tilted to. */
   readonly centre: number;
-  /** An ε that is certainly enough. */
-  readonly ceiling: number;
   readonly composition: DirectedComposition;
   /** log of the share of δ that the tails cut from all steps may weigh. */
   readonly logTails: number;
@@ -92,7 +90,12 @@ export function composedEpsilon<P extends Profile>(
       ? first
       : open.map(answer => refine(withFittingTails(answer, { delta, wanted }, composer), question, composer));
   return {
-    bound: larger(looks.map(look => ({ ...look, detail: detailOf(look, composer) }))),
+    bound: larger(
+      looks.map(({ composition, ...rest }) => ({
+        ...rest,
+        detail: detailOf({ ...composition, ...rest }, composer),
+      })),
+    ),
     looks,
     isTight: true,
   };
@@ -133,7 +136,7 @@ export function larger(bounds: readonly CertifiedBound[]): CertifiedBound {
 }
 
 export function detailOf<P extends Profile>(
-  { direction, profile }: Pick<DirectedAnswer<P>, 'direction' | 'profile'>,
+  { direction, profile }: Pick<DirectedComposition, 'direction'> & { readonly profile: P },
   composer: Composer<P>,
 ): string {
   return `${composer.describe(profile)}, tilt ${profile.tilt.toPrecision(3)}, ${direction}`;
@@ -252,8 +255,7 @@ function look<P extends Profile>(
   const profile = composer.compose(parts, { tilt, epsilon, gap });
   const upper = Math.min(ceiling, epsilonUpper(profile, delta));
   const lower = epsilonLower(profile, delta, upper);
-  const { direction } = composition;
-  return { direction, parts, upper, lower, profile, centre: epsilon, ceiling, composition, logTails };
+  return { parts, upper, lower, profile, centre: epsilon, composition, logTails };
 }
 
 /** Looks again around the known ε until the gap is as wanted; bounds of all looks hold, so the best of them are kept. */
@@ -263,6 +265,7 @@ function refine<P extends Profile>(
   composer: Composer<P>,
 ): DirectedAnswer<P> {
   const wanted = relativeGap ?? composer.acceptedGap;
+  const ceiling = lossCeiling(first.composition);
   let best = first;
   let sharper = 1;
   for (let round = 0; round < 3; round += 1) {
@@ -271,7 +274,7 @@ function refine<P extends Profile>(
       return best;
     if (composer.isFinest(best.profile) && Math.abs(best.centre - best.upper) < 0.2 * best.upper) return best;
     const found = saddleForEpsilon(best.parts, best.upper);
-    const saddle = { ...found, tilt: Math.min(found.tilt, steepestTilt(best.parts, first.ceiling)) };
+    const saddle = { ...found, tilt: Math.min(found.tilt, steepestTilt(best.parts, ceiling)) };
     const gap = gapAt(best.parts, saddle, relativeGap ?? composer.usualGap(best.parts, saddle)) / sharper;
     const next = look({ ...best, saddle, delta, gap, ceiling: best.upper }, composer);
     sharper *= Math.max(1, (1.2 * (next.upper - next.lower)) / gap);

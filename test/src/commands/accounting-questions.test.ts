@@ -1,23 +1,13 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { runCli, runJson, temporaryFolder } from '../support.ts';
+import { runCli, temporaryFolder } from '../support.ts';
+import { answerOf, asked, expectWithin, run, words } from './asking.ts';
 
 const folder = temporaryFolder();
 
 interface EpsilonAnswer {
   epsilon: { lower: number; upper: number };
-}
-
-/** Words of a line without quotes or empty words. */
-function words(line: string): string[] {
-  return line.split(' ').filter(word => word !== '');
-}
-
-async function answerOf<T>(line: string): Promise<T> {
-  const answer: unknown = await runJson(...words(line));
-  // oxlint-disable-next-line no-unsafe-type-assertion -- the tests look at the fields
-  return answer as T;
 }
 
 function epsilonOf(line: string): Promise<EpsilonAnswer> {
@@ -31,15 +21,6 @@ function file(name: string, content: unknown): string {
 }
 
 const gaussian = file('gaussian.json', { kind: 'gaussian', noiseMultiplier: 1 });
-const asked = '--delta 1e-6 --neighbours add-or-remove';
-const run = '--noise-multiplier 1 --sampling-probability 0.01 --steps 100';
-
-/** Bounds are on either side of a known truth. */
-function expectWithin({ lower, upper }: { lower: number; upper: number }, truth: number): void {
-  expect(lower).toBeLessThanOrEqual(truth);
-  expect(upper).toBeGreaterThanOrEqual(truth);
-  expect(upper - lower).toBeLessThanOrEqual(1e-3 * truth);
-}
 
 describe('delta', () => {
   interface DeltaAnswer {

@@ -3,7 +3,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { root } from '../../support/sources.ts';
-import { runCli, runJson, temporaryFolder } from '../support.ts';
+import { runCli, temporaryFolder } from '../support.ts';
+import { answerOf, asked, expectWithin, run, words } from './asking.ts';
 
 const folder = temporaryFolder();
 
@@ -24,17 +25,6 @@ interface EpsilonAnswer {
   statement: string;
 }
 
-/** Words of a line without quotes or empty words. */
-function words(line: string): string[] {
-  return line.split(' ').filter(word => word !== '');
-}
-
-async function answerOf<T>(line: string): Promise<T> {
-  const answer: unknown = await runJson(...words(line));
-  // oxlint-disable-next-line no-unsafe-type-assertion -- the tests look at the fields
-  return answer as T;
-}
-
 function epsilonOf(line: string): Promise<EpsilonAnswer> {
   return answerOf<EpsilonAnswer>(`epsilon ${line}`);
 }
@@ -46,15 +36,6 @@ function file(name: string, content: unknown): string {
 }
 
 const gaussian = file('gaussian.json', { kind: 'gaussian', noiseMultiplier: 1 });
-const asked = '--delta 1e-6 --neighbours add-or-remove';
-const run = '--noise-multiplier 1 --sampling-probability 0.01 --steps 100';
-
-/** Bounds are on either side of a known truth. */
-function expectWithin({ lower, upper }: { lower: number; upper: number | string }, truth: number): void {
-  expect(lower).toBeLessThanOrEqual(truth);
-  expect(Number(upper)).toBeGreaterThanOrEqual(truth);
-  expect(Number(upper) - lower).toBeLessThanOrEqual(1e-3 * truth);
-}
 
 describe('epsilon asks accountants', () => {
   const line = `--noise-multiplier 1 --sampling-probability 0.01 --steps 10000 ${asked}`;

@@ -41,8 +41,10 @@ export interface CheckContext {
   readonly name: string;
 }
 
-function invalid(value: unknown, expected: string, { verb, name }: CheckContext): DpError {
-  const shown = typeof value === 'string' ? JSON.stringify(value) : String(value);
+/** The error for an argument that is not what was expected. */
+export function invalid(value: unknown, expected: string, { verb, name }: CheckContext): DpError {
+  const isNumeric = typeof value === 'number' || typeof value === 'bigint';
+  const shown = isNumeric ? String(value) : (JSON.stringify(value) ?? 'undefined');
   return new DpError('INVALID_ARGUMENT', `Cannot ${verb}: ${name} is ${shown}. Give ${expected}.`);
 }
 

@@ -176,7 +176,7 @@ function generalNotes({ contributions, delta }: PlanningQuestion, recordsPerUser
   const notes: string[] = [];
   if (delta >= 1 / users)
     notes.push(
-      `delta ${delta} is not below 1/users = ${(1 / users).toPrecision(3)}: a mechanism that publishes one user outright could satisfy it.`,
+      `delta ${delta} is not below 1/users = ${(1 / users).toPrecision(3)}: publishing one user outright could satisfy it.`,
     );
   if (recordsPerUser > most)
     notes.push(

@@ -5,74 +5,70 @@ import {
   checkPositive,
   checkProbability,
   DpError,
+  invalid,
+  type CheckContext,
 } from './check.ts';
 import type { BasicEvent, DpEvent } from './event.ts';
-import { readFields } from './fields.ts';
+import { oneOf, readFields, type Reader } from './fields.ts';
 
 const verb = 'read the event';
 
-/** Reads one field; throws `INVALID_ARGUMENT` naming it. */
-type FieldReader<T> = (value: unknown, name: string) => T;
-
-const positive: FieldReader<number> = (value, name) => checkPositive(value, { verb, name });
-const probability: FieldReader<number> = (value, name) => checkProbability(value, { verb, name });
-const count: FieldReader<number> = (value, name) => checkCount(value, { verb, name });
-const nonNegative: FieldReader<number> = (value, name) => checkNonNegative(value, { verb, name });
-
-const belowOne: FieldReader<number> = (value, name) => {
-  const checked = checkNonNegative(value, { verb, name });
+const belowOne: Reader<number> = (value, context) => {
+  const checked = checkNonNegative(value, context);
   if (checked < 1) return checked;
-  throw wrong(name, value, 'a number of at least 0 and below 1');
+  throw invalid(value, 'a number of at least 0 and below 1', context);
 };
 
-const buckets: FieldReader<number> = (value, name) => checkCount(value, { verb, name, least: 2 });
+const buckets: Reader<number> = (value, context) => checkCount(value, { ...context, least: 2 });
 
-const meanRuns: FieldReader<number> = (value, name) => {
-  const checked = checkPositive(value, { verb, name });
+const meanRuns: Reader<number> = (value, context) => {
+  const checked = checkPositive(value, context);
   if (checked >= 1) return checked;
-  throw wrong(name, value, 'a mean of at least 1');
+  throw invalid(value, 'a mean of at least 1', context);
 };
 
-const shape: FieldReader<number | 'poisson'> = (value, name) => {
+const shape: Reader<number | 'poisson'> = (value, context) => {
   if (value === 'poisson') return value;
   if (typeof value === 'number' && Number.isFinite(value) && value > -1) return value;
-  throw wrong(name, value, 'a number above -1, or "poisson"');
+  throw invalid(value, 'a number above -1, or "poisson"', context);
 };
 
-const order: FieldReader<'persistent' | 'reshuffled'> = (value, name) =>
-  checkChoice(value, { verb, name, choices: ['persistent', 'reshuffled'] });
+const inner: Reader<DpEvent> = value => parseEvent(value);
 
-const inner: FieldReader<DpEvent> = value => parseEvent(value);
-
-const innerList: FieldReader<DpEvent[]> = (value, name) => {
-  if (!Array.isArray(value) || value.length === 0) throw wrong(name, value, 'a list of events');
+const innerList: Reader<DpEvent[]> = (value, context) => {
+  if (!Array.isArray(value) || value.length === 0) throw invalid(value, 'a list of events', context);
   return value.map(parseEvent);
 };
 
-const sensitivities: FieldReader<number[]> = (value, name) => readNumbers(value, name, isAscending);
-const probabilities: FieldReader<number[]> = (value, name) => readNumbers(value, name, isDistribution);
+const sensitivities: Reader<number[]> = (value, context) => readNumbers(value, context, isAscending);
+const probabilities: Reader<number[]> = (value, context) => readNumbers(value, context, isDistribution);
 
-const noise = { noiseMultiplier: positive };
-const sampled = { ...noise, samplingProbability: probability };
+const noise = { noiseMultiplier: checkPositive };
+const sampled = { ...noise, samplingProbability: checkProbability };
 
 type Kind = DpEvent['kind'];
 
 /** Fields of every kind of event beside `kind`. */
-const readers: Readonly<Record<Kind, Readonly<Record<string, FieldReader<unknown>>>>> = {
+const readers: Readonly<Record<Kind, Readonly<Record<string, Reader<unknown>>>>> = {
   gaussian: noise,
   'poisson-subsampled-gaussian': sampled,
   'mixture-of-gaussians': { ...noise, sensitivities, probabilities },
   laplace: noise,
   'poisson-subsampled-laplace': sampled,
-  'discrete-gaussian': { scale: positive, sensitivity: count },
-  'randomised-response': { randomProbability: probability, buckets },
-  guarantee: { epsilon: nonNegative, delta: belowOne },
-  'fixed-size-gaussian': { ...noise, datasetSize: count, batchSize: count, groupSize: count },
-  'truncated-poisson-gaussian': { ...sampled, datasetSize: count, maximumBatchSize: count },
-  'balls-in-bins-gaussian': { ...noise, stepsPerEpoch: count },
-  'shuffled-gaussian': { ...noise, stepsPerEpoch: count, epochs: count, order },
+  'discrete-gaussian': { scale: checkPositive, sensitivity: checkCount },
+  'randomised-response': { randomProbability: checkProbability, buckets },
+  guarantee: { epsilon: checkNonNegative, delta: belowOne },
+  'fixed-size-gaussian': { ...noise, datasetSize: checkCount, batchSize: checkCount, groupSize: checkCount },
+  'truncated-poisson-gaussian': { ...sampled, datasetSize: checkCount, maximumBatchSize: checkCount },
+  'balls-in-bins-gaussian': { ...noise, stepsPerEpoch: checkCount },
+  'shuffled-gaussian': {
+    ...noise,
+    stepsPerEpoch: checkCount,
+    epochs: checkCount,
+    order: oneOf('persistent', 'reshuffled'),
+  },
   'repeat-and-select': { event: inner, meanRuns, shape },
-  repeated: { event: inner, count },
+  repeated: { event: inner, count: checkCount },
   sequence: { events: innerList },
 };
 
@@ -98,7 +94,9 @@ export function parseEvent(json: unknown): DpEvent {
     name: kind,
     keys: ['kind', ...Object.keys(fields)],
   });
-  const read = Object.entries(fields).map(([name, reader]) => [name, reader(values[name], name)] as const);
+  const read = Object.entries(fields).map(
+    ([name, reader]) => [name, reader(values[name], { verb, name })] as const,
+  );
   // oxlint-disable-next-line no-unsafe-type-assertion -- exactly the fields of this kind were read, each by its reader
   const event = { kind, ...Object.fromEntries(read) } as DpEvent;
   const finding = contradiction(event);
@@ -155,15 +153,12 @@ const isAscending: ListCheck = values =>
 const isDistribution: ListCheck = values =>
   Math.abs(values.reduce((a, b) => a + b, 0) - 1) <= 1e-9 ? undefined : 'numbers that sum to 1';
 
-function readNumbers(value: unknown, name: string, check: ListCheck): number[] {
-  if (!Array.isArray(value) || value.length === 0) throw wrong(name, value, 'a list of numbers');
-  const values = value.map((entry: unknown) => checkNonNegative(entry, { verb, name: `a value of ${name}` }));
+function readNumbers(value: unknown, context: CheckContext, check: ListCheck): number[] {
+  if (!Array.isArray(value) || value.length === 0) throw invalid(value, 'a list of numbers', context);
+  const values = value.map((entry: unknown) =>
+    checkNonNegative(entry, { ...context, name: `a value of ${context.name}` }),
+  );
   const expected = check(values);
-  if (expected !== undefined) throw wrong(name, value, expected);
+  if (expected !== undefined) throw invalid(value, expected, context);
   return values;
-}
-
-function wrong(name: string, value: unknown, expected: string): DpError {
-  const shown = JSON.stringify(value) ?? 'undefined';
-  return new DpError('INVALID_ARGUMENT', `Cannot ${verb}: ${name} is ${shown}. Give ${expected}.`);
 }

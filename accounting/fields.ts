@@ -1,4 +1,4 @@
-import { DpError } from './check.ts';
+import { checkChoice, DpError, invalid, type CheckContext } from './check.ts';
 
 /** A plain object read from outside, whose keys are all known. */
 export type Fields<Key extends string> = { readonly [key in Key]: unknown };
@@ -22,7 +22,7 @@ export interface FieldsContext<Key extends string> {
 export function readFields<Key extends string>(value: unknown, context: FieldsContext<Key>): Fields<Key> {
   const { verb, name, keys } = context;
   if (!isFields(value, keys)) {
-    throw new DpError('INVALID_ARGUMENT', `Cannot ${verb}: ${name} is ${shown(value)}. Give an object.`);
+    throw invalid(value, 'an object', context);
   }
   const known: readonly string[] = keys;
   const stray = Object.keys(value).find(key => !known.includes(key));
@@ -43,6 +43,41 @@ function strayKey(stray: string, { verb, name, keys }: FieldsContext<string>): D
   );
 }
 
-function shown(value: unknown): string {
-  return JSON.stringify(value) ?? String(value);
+/** Takes an unknown value as a T or throws; `name` says where it stands. */
+export type Reader<T> = (value: unknown, context: CheckContext) => T;
+
+/** Reader of one of a few words. */
+export function oneOf<const T extends string>(...choices: readonly T[]): Reader<T> {
+  return (value, context) => checkChoice(value, { ...context, choices });
+}
+
+/** Reader that lets null pass. */
+export function orNull<T>(reader: Reader<T>): Reader<T | null> {
+  return (value, context) => (value === null ? null : reader(value, context));
+}
+
+/** Reader of a text of any length. */
+export function readText(value: unknown, context: CheckContext): string {
+  if (typeof value === 'string') return value;
+  throw invalid(value, 'a text', context);
+}
+
+/**
+ * Reader of an object with exactly these fields, each by its own reader; the names of inner fields start with its own.
+ *
+ * @example
+ * ```ts
+ * const read = objectOf({ size: oneOf('small', 'large'), note: orNull(readText) });
+ * read({ size: 'small', note: null }, { verb: 'read the file', name: 'box' }); // { size: 'small', note: null }
+ * ```
+ */
+export function objectOf<T extends object>(readers: { readonly [K in keyof T]: Reader<T[K]> }): Reader<T> {
+  const entries: [string, Reader<unknown>][] = Object.entries(readers);
+  return (value, { verb, name }) => {
+    const fields: Fields<string> = readFields(value, { verb, name, keys: entries.map(([key]) => key) });
+    const prefix = name.includes(' ') ? '' : `${name}.`;
+    const read = entries.map(([key, reader]) => [key, reader(fields[key], { verb, name: prefix + key })]);
+    // oxlint-disable-next-line no-unsafe-type-assertion -- exactly the fields of T were read, each by its reader
+    return Object.fromEntries(read) as T;
+  };
 }

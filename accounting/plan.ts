@@ -1,16 +1,16 @@
 import type { Interval } from './accountant.ts';
 import {
-  checkChoice,
   checkCount,
   checkDelta,
   checkNonNegative,
   checkPositive,
   checkProbability,
   DpError,
+  type CheckContext,
 } from './check.ts';
 import type { BoundsByAccountant } from './epsilon.ts';
 import { poissonGroupEvent, type DpEvent, type Neighbours } from './event.ts';
-import { readFields } from './fields.ts';
+import { objectOf, oneOf, orNull, readText } from './fields.ts';
 import { convertGroup, groupEpsilon, type BoundsByConversion, type GroupOptions } from './group.ts';
 
 /** The two mechanisms of arXiv 2406.14322. */
@@ -73,40 +73,42 @@ export interface Plan {
 
 const verb = 'read the plan';
 
-const choices = {
-  mechanism: ['group-privacy', 'user-wise'],
-  neighbours: ['add-or-remove', 'replace', 'zero-out'],
-  over: ['records', 'users'],
-  conversion: ['none', 'lemma', 'rdp', 'mixture'],
-  strategy: [
-    'random',
-    'longest',
-    'shortest',
-    'highest-perplexity',
-    'lowest-perplexity',
-    'random-chunk',
-    'first',
-  ],
-  when: ['once', 'per-draw'],
-} as const;
-
-const keys = [
-  'format',
-  'version',
-  'mechanism',
-  'neighbours',
-  'unit',
-  'population',
-  'sampler',
-  'clipNorm',
-  'noiseMultiplier',
-  'steps',
-  'delta',
-  'targetEpsilon',
-  'groupConversion',
-  'selection',
-  'heldOut',
-] as const;
+const readPlan = objectOf<Plan>({
+  format: oneOf('privacy-unit/plan'),
+  version: readVersion,
+  mechanism: oneOf('group-privacy', 'user-wise'),
+  neighbours: oneOf('add-or-remove', 'replace', 'zero-out'),
+  unit: objectOf<Plan['unit']>({ protection: oneOf('user'), recordsPerUser: checkCount }),
+  population: objectOf<Plan['population']>({ users: checkCount, records: checkCount }),
+  sampler: objectOf<SamplerPlan>({
+    kind: oneOf('poisson'),
+    over: oneOf('records', 'users'),
+    samplingProbability: checkProbability,
+    expectedBatchSize: checkPositive,
+  }),
+  clipNorm: checkPositive,
+  noiseMultiplier: checkPositive,
+  steps: checkCount,
+  delta: checkDelta,
+  targetEpsilon: orNull(checkPositive),
+  groupConversion: oneOf('none', 'lemma', 'rdp', 'mixture'),
+  selection: objectOf<SelectionRule>({
+    strategy: oneOf(
+      'random',
+      'longest',
+      'shortest',
+      'highest-perplexity',
+      'lowest-perplexity',
+      'random-chunk',
+      'first',
+    ),
+    seed: readText,
+    tokensPerUser: orNull(checkCount),
+    chunkTokens: orNull(checkCount),
+    when: oneOf('once', 'per-draw'),
+  }),
+  heldOut: objectOf<Plan['heldOut']>({ fraction: readFraction, seed: readText }),
+});
 
 /**
  * Takes a value from outside as a plan, or says which field is wrong and what it holds.
@@ -130,106 +132,20 @@ const keys = [
  * ```
  */
 export function parsePlan(json: unknown): Plan {
-  const fields = readFields(json, { verb, name: 'the plan', keys });
-  const plan: Plan = {
-    format: checkChoice(fields.format, { verb, name: 'format', choices: ['privacy-unit/plan'] }),
-    version: readVersion(fields.version),
-    mechanism: checkChoice(fields.mechanism, { verb, name: 'mechanism', choices: choices.mechanism }),
-    neighbours: checkChoice(fields.neighbours, { verb, name: 'neighbours', choices: choices.neighbours }),
-    unit: readUnit(fields.unit),
-    population: readPopulation(fields.population),
-    sampler: readSampler(fields.sampler),
-    clipNorm: checkPositive(fields.clipNorm, { verb, name: 'clipNorm' }),
-    noiseMultiplier: checkPositive(fields.noiseMultiplier, { verb, name: 'noiseMultiplier' }),
-    steps: checkCount(fields.steps, { verb, name: 'steps' }),
-    delta: checkDelta(fields.delta, { verb, name: 'delta' }),
-    targetEpsilon: readNullable(fields.targetEpsilon, 'targetEpsilon', checkPositive),
-    groupConversion: checkChoice(fields.groupConversion, {
-      verb,
-      name: 'groupConversion',
-      choices: choices.conversion,
-    }),
-    selection: readSelection(fields.selection),
-    heldOut: readHeldOut(fields.heldOut),
-  };
+  const plan = readPlan(json, { verb, name: 'the plan' });
   checkConsistency(plan);
   return plan;
 }
 
 function readVersion(value: unknown): 1 {
   if (value === 1) return 1;
-  throw new DpError(
-    'INVALID_ARGUMENT',
-    `Cannot ${verb}: version is ${String(value)}. Use a release that reads it; this one reads version 1.`,
-  );
+  throw contradiction(`version is ${String(value)}`, 'Use a release that reads it; this one reads version 1');
 }
 
-function readUnit(value: unknown): Plan['unit'] {
-  const fields = readFields(value, { verb, name: 'unit', keys: ['protection', 'recordsPerUser'] });
-  return {
-    protection: checkChoice(fields.protection, { verb, name: 'unit.protection', choices: ['user'] }),
-    recordsPerUser: checkCount(fields.recordsPerUser, { verb, name: 'unit.recordsPerUser' }),
-  };
-}
-
-function readPopulation(value: unknown): Plan['population'] {
-  const fields = readFields(value, { verb, name: 'population', keys: ['users', 'records'] });
-  return {
-    users: checkCount(fields.users, { verb, name: 'population.users' }),
-    records: checkCount(fields.records, { verb, name: 'population.records' }),
-  };
-}
-
-function readSampler(value: unknown): SamplerPlan {
-  const fields = readFields(value, {
-    verb,
-    name: 'sampler',
-    keys: ['kind', 'over', 'samplingProbability', 'expectedBatchSize'],
-  });
-  return {
-    kind: checkChoice(fields.kind, { verb, name: 'sampler.kind', choices: ['poisson'] }),
-    over: checkChoice(fields.over, { verb, name: 'sampler.over', choices: choices.over }),
-    samplingProbability: checkProbability(fields.samplingProbability, {
-      verb,
-      name: 'sampler.samplingProbability',
-    }),
-    expectedBatchSize: checkPositive(fields.expectedBatchSize, { verb, name: 'sampler.expectedBatchSize' }),
-  };
-}
-
-function readSelection(value: unknown): SelectionRule {
-  const fields = readFields(value, {
-    verb,
-    name: 'selection',
-    keys: ['strategy', 'seed', 'tokensPerUser', 'chunkTokens', 'when'],
-  });
-  return {
-    strategy: checkChoice(fields.strategy, { verb, name: 'selection.strategy', choices: choices.strategy }),
-    seed: readText(fields.seed, 'selection.seed'),
-    tokensPerUser: readNullable(fields.tokensPerUser, 'selection.tokensPerUser', checkCount),
-    chunkTokens: readNullable(fields.chunkTokens, 'selection.chunkTokens', checkCount),
-    when: checkChoice(fields.when, { verb, name: 'selection.when', choices: choices.when }),
-  };
-}
-
-function readHeldOut(value: unknown): Plan['heldOut'] {
-  const fields = readFields(value, { verb, name: 'heldOut', keys: ['fraction', 'seed'] });
-  const fraction = checkNonNegative(fields.fraction, { verb, name: 'heldOut.fraction' });
-  if (fraction >= 1) throw contradiction(`heldOut.fraction is ${fraction}`, 'Give a number in [0, 1)');
-  return { fraction, seed: readText(fields.seed, 'heldOut.seed') };
-}
-
-function readNullable(
-  value: unknown,
-  name: string,
-  check: (value: unknown, context: { verb: string; name: string }) => number,
-): number | null {
-  return value === null ? null : check(value, { verb, name });
-}
-
-function readText(value: unknown, name: string): string {
-  if (typeof value === 'string') return value;
-  throw contradiction(`${name} is ${JSON.stringify(value) ?? 'undefined'}`, 'Give a text');
+function readFraction(value: unknown, context: CheckContext): number {
+  const fraction = checkNonNegative(value, context);
+  if (fraction >= 1) throw contradiction(`${context.name} is ${fraction}`, 'Give a number in [0, 1)');
+  return fraction;
 }
 
 function contradiction(what: string, change: string): DpError {

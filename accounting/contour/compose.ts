@@ -2,7 +2,7 @@ import type { RepeatedLoss } from '../laws/cumulants.ts';
 import type { HalfSpectrum } from '../numerics/fft.ts';
 import { fourierSeries } from '../numerics/nufft.ts';
 import type { Profile } from '../profiles/profile.ts';
-import { highestWeight, leftOut, type ProfileRequest } from '../profiles/search.ts';
+import { highestWeight, leftOut, type ProfileRequest } from '../profiles/composer.ts';
 import { layLine } from './line.ts';
 import { logSpectrum, type LogSpectrum } from './spectrum.ts';
 
@@ -36,17 +36,18 @@ export function composeOnLine(parts: readonly RepeatedLoss[], request: ProfileRe
   const { terms, error } = damp(spectrum, line, tilt);
   const series = fourierSeries(terms);
   const scale = spacing / (2 * Math.PI);
+  const absoluteError =
+    scale * (error + series.error) +
+    line.missing +
+    highestWeight(tilt) * spectrum.lost +
+    misplacedError(spectrum.misplaced, tilt);
   return {
     tilt,
     logScale: spectrum.logMoment + (deviation ** 2 * tilt * (tilt + 1)) / 2,
     valueAt: at => (at < first || at > last ? Infinity : Math.max(0, scale * series.valueAt(at * scale))),
     last,
     relativeError: spectrum.relativeError + 1e-14,
-    absoluteError:
-      scale * (error + series.error) +
-      line.missing +
-      highestWeight(tilt) * spectrum.lost +
-      misplacedError(spectrum.misplaced, tilt),
+    errorAt: () => absoluteError,
     deviation,
     spectrum,
     spacing,

@@ -6,16 +6,19 @@ import { tabulate } from '../laws/table.ts';
 import { pldDeltas, pldEpsilon } from '../pld/pld.ts';
 import { latticeOf } from '../pld/window.ts';
 import { certifiedDeltas, certifiedEpsilon, type CertifiedOptions } from '../profiles/certified.ts';
+import type { Profile } from '../profiles/profile.ts';
+import { peel, single, type PeeledProfile } from '../profiles/peel.ts';
 import type { ComposedDelta } from '../profiles/search-delta.ts';
-import type { CertifiedBound, Composer, DirectedAnswer } from '../profiles/search.ts';
+import type { CertifiedBound, Composer } from '../profiles/composer.ts';
+import type { DirectedAnswer } from '../profiles/search.ts';
 import { composeOnLine, type ContourProfile } from './compose.ts';
-import { exactDelta, invertExact } from './value.ts';
+import { exactDelta, invertExact, type ExactDelta } from './value.ts';
 
 /**
  * The exact accountant: δ(ε) by inversion of the privacy loss's transform along a vertical line through the saddle point
  * (Alghamdi et al., arXiv 2208.09595, Theorem 3.1).
  *
- * Answers a value that is right to about ten digits (nine where taking part is rare) and, beside it, an interval that is certified whatever the mechanism is
+ * Answers a value that is right to about ten digits and, beside it, an interval that is certified whatever the mechanism is
  * (contour/compose.ts says how). Where the terms of the value don't end the value is the middle of what this interval and that of the
  * PLD accountant leave, if that is narrow, and the detail says so.
  *
@@ -48,7 +51,7 @@ const answering = { verb: 'account exactly', composer };
 
 /** An interval and the value in it. */
 export interface ExactBound extends CertifiedBound {
-  /** The truth to nine or ten digits, within [lower, upper]; missing where only bounds on the truth are known. */
+  /** The truth to about ten digits, within [lower, upper]; missing where only bounds on the truth are known. */
   readonly value?: number;
 }
 
@@ -72,22 +75,56 @@ export function exactEpsilon(
   const values = looks.map(look => valueOf(look, options.delta));
   if (values.length > 0 && values.every(value => value !== undefined))
     return withValue(bound, Math.max(...values));
-  return fallBack(bound, pldEpsilon(event, options));
+  const isGood = bound.upper - bound.lower <= (options.relativeGap ?? composer.acceptedGap) * bound.upper;
+  return isGood ? middle(bound) : fallBack(bound, pldEpsilon(event, options));
 }
 
-/** Extrapolations that differ by no more give ten digits of ε; a finer line is laid where they differ by more. */
-const wellAgreed = 1e-9;
-const [finerGap, looselyAgreed] = [2e-6, 1e-7];
+/** Extrapolations that differ by no more than this share of δ are trusted: in a sum of terms, on the line at hand, on a finer one. */
+const [termsAgreed, wellAgreed, looselyAgreed] = [1e-9, 1e-9, 1e-7];
+const finerGap = 2e-6;
 
+/** From the line at hand where its terms end, else from a sum by the largest losses, else extrapolated. */
 function valueOf(answer: DirectedAnswer<ContourProfile>, delta: number): number | undefined {
-  const { profile, lower, upper, whole } = answer;
-  const { parts, tilt } = whole ?? { parts: answer.parts, tilt: profile.tilt };
-  // With more of the tails cut the profile is that of another law.
-  const first = whole === undefined ? exactDelta(profile, { around: upper, agreed: wellAgreed }) : undefined;
-  const finer = (): ContourProfile => composeOnLine(parts, { tilt, epsilon: upper, gap: finerGap * upper });
-  const isFinest = whole === undefined && profile.isFinest;
-  const of = first ?? (isFinest ? undefined : exactDelta(finer(), { around: upper, agreed: looselyAgreed }));
-  return of && invertExact(of, { delta, lower, upper });
+  const { profile, lower, upper, parts } = answer;
+  const request = { epsilon: upper, gap: finerGap * upper };
+  const summed = (sum: PeeledProfile<ContourProfile> | undefined, agreed: number): ExactDelta | undefined =>
+    sum && sumOfExact(sum, { around: upper, agreed });
+  const apart = (): ExactDelta | undefined =>
+    summed(peel(parts, { ...request, logDelta: Math.log(delta), doubt: 1 }, composer), termsAgreed);
+  const isSum = profile.terms.length !== 1 || profile.far !== undefined;
+  const found = isSum
+    ? summed(profile, termsAgreed)
+    : (summed(profile, 0) ??
+      apart() ??
+      summed(profile, wellAgreed) ??
+      summed(single(composeOnLine(parts, { ...request, tilt: profile.tilt })), looselyAgreed));
+  return found && invertExact(found, { delta, lower, upper });
+}
+
+/** log of the δ that a profile shows, without its error. */
+function logDeltaOf({ logScale, tilt, ...profile }: Profile, epsilon: number): number {
+  return logScale - tilt * epsilon + Math.log(profile.valueAt(epsilon));
+}
+
+/** The exact δ of a sum of profiles; undefined where one of them has none that is right to `agreed` of the whole. */
+function sumOfExact(
+  profile: PeeledProfile<ContourProfile>,
+  { around, agreed }: { readonly around: number; readonly agreed: number },
+): ExactDelta | undefined {
+  const { terms, far, infinite } = profile;
+  const whole = logDeltaOf(profile, around);
+  const found = terms.map(term => {
+    const share = Math.exp(term.logWeight + logDeltaOf(term.profile, around) - whole);
+    return exactDelta({ ...term.profile, infinite: 0 }, { around, agreed: agreed / share });
+  });
+  if (found.some(each => each === undefined)) return undefined;
+  const farAt = (epsilon: number): number =>
+    far === undefined ? 0 : Math.exp(far.logScale) * far.valueAt(epsilon);
+  return epsilon =>
+    found.reduce(
+      (sum, of, index) => sum + of!(epsilon) * Math.exp(terms[index]!.logWeight),
+      infinite + farAt(epsilon),
+    );
 }
 
 /**
@@ -118,7 +155,7 @@ export function exactDeltas(
 }
 
 function deltaValues({ profiles }: ComposedDelta<ContourProfile>, epsilon: number): (number | undefined)[] {
-  return profiles.map(profile => exactDelta(profile, { around: epsilon, agreed: looselyAgreed })?.(epsilon));
+  return profiles.map(profile => sumOfExact(profile, { around: epsilon, agreed: looselyAgreed })?.(epsilon));
 }
 
 /**

@@ -1,6 +1,6 @@
 import { cumulantAt, type RepeatedLoss } from '../laws/cumulants.ts';
 import { carefulCumulant } from '../laws/nodes.ts';
-import { highestWeight, type ProfileRequest } from '../profiles/search.ts';
+import { highestWeight, type ProfileRequest } from '../profiles/composer.ts';
 
 /** A vertical line through the tilt and the terms on it. */
 export interface Line {
@@ -20,17 +20,19 @@ export interface Line {
 
 /** Log of what may be missing, relative to the value. */
 const logNegligible = -34;
-const mostTerms = 2 ** 19;
-const mostNodes = 4e6;
+const mostTerms = 2 ** 20;
+const mostNodes = 8e6;
 /** The gap between upper and lower bound is about this × deviation² × (1 + tilt); see profiles/profile.ts. */
 const gapFactor = 1.35;
+/** The lower bound's chords are straight in exp(ε), so it says little where they span more than a nat. */
+const widest = 0.5;
 /** Deviations around ε that the lower bound looks at. */
 const margin = 40;
 
 /** The cheapest line that promises the wanted gap, or the finest that is allowed. */
 export function layLine(parts: readonly RepeatedLoss[], request: ProfileRequest): Line {
   const { tilt, gap } = request;
-  const wanted = Math.sqrt(gap / (gapFactor * (1 + tilt)));
+  const wanted = Math.min(widest, Math.sqrt(gap / (gapFactor * (1 + tilt))));
   const line = lineWith(parts, request, wanted);
   const rise = Math.max(1e-9, ...parts.map(riseOf));
   if (2 * rise * tilt > mostNodes) return nothingSeen(line);
@@ -68,13 +70,14 @@ function lineWith(
   const logValue = logSaddle(curvature, tilt);
   const floor = logValue + logNegligible;
   const scale = value + (deviation ** 2 * tilt * (tilt + 1)) / 2;
-  // Below: δ is at most 1 at ε - 2π/h.
-  const below = (tilt * last - scale - floor) / tilt;
+  // Below: δ is at most the mass at ε - 2π/h.
+  const logMass = logMassOf(parts);
+  const below = (tilt * last + logMass - scale - floor) / tilt;
   const above = aliasAbove(parts, { tilt, deviation, first, floor });
   const period = Math.max(below, above.period, last - first);
   const spacing = (2 * Math.PI) / period;
   const reach = reachFor(deviation, floor);
-  const alias = Math.exp(tilt * (last - period) - scale) + Math.exp(above.logAt(period));
+  const alias = Math.exp(tilt * (last - period) + logMass - scale) + Math.exp(above.logAt(period));
   return {
     deviation,
     spacing,
@@ -84,6 +87,14 @@ function lineWith(
     missing: alias * 1.01 + Math.exp(logUnsummed(reach, deviation)),
     isFinest: false,
   };
+}
+
+/** log of the mass of all losses together, 0 but for pieces of a law. */
+function logMassOf(parts: readonly RepeatedLoss[]): number {
+  return parts.reduce((sum, { weights, count, isWhole }) => {
+    if (isWhole) return sum;
+    return sum + count * (Math.log(weights.reduce((mass, weight) => mass + weight, 0)) + 1e-9);
+  }, 0);
 }
 
 /** Log of the profile's value at the saddle, by the saddle-point approximation; only a guide. */

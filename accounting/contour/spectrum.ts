@@ -97,26 +97,26 @@ function stepTransform(step: RepeatedLoss, { tilt, spacing, terms }: LineOptions
 
 /** log E exp(tilt·loss) from tilted masses. */
 class MomentSum {
-  private readonly tilt: number;
-  private readonly logScale: number;
-  private mass = 0;
-  private lost = 0;
-  private excess = 0;
-  private untilted = 0;
+  readonly #tilt: number;
+  readonly #logScale: number;
+  #mass = 0;
+  #lost = 0;
+  #excess = 0;
+  #untilted = 0;
 
   constructor(tilt: number, logScale: number) {
-    this.tilt = tilt;
-    this.logScale = logScale;
+    this.#tilt = tilt;
+    this.#logScale = logScale;
   }
 
   add(loss: number, mass: number): void {
-    const { tilt, logScale } = this;
+    const [tilt, logScale] = [this.#tilt, this.#logScale];
     // Neumaier's summation: what each addition loses is added up apart.
-    const next = this.mass + mass;
-    this.lost += this.mass >= mass ? this.mass - next + mass : mass - next + this.mass;
-    this.mass = next;
-    this.untilted += mass * Math.exp(logScale - tilt * loss);
-    this.excess -= mass * Math.expm1(-tilt * loss);
+    const next = this.#mass + mass;
+    this.#lost += this.#mass >= mass ? this.#mass - next + mass : mass - next + this.#mass;
+    this.#mass = next;
+    this.#untilted += mass * Math.exp(logScale - tilt * loss);
+    this.#excess -= mass * Math.expm1(-tilt * loss);
   }
 
   /**
@@ -124,9 +124,9 @@ class MomentSum {
    * the step reveals little; else it is the sum of the masses.
    */
   log({ infinite }: { readonly infinite: number }): number {
-    const isWhole = Math.abs(this.untilted + infinite - 1) <= 4e-14 && this.logScale < 50;
-    if (isWhole) return Math.log1p(Math.exp(this.logScale) * this.excess - infinite);
-    return this.logScale + Math.log(this.mass + this.lost);
+    const isWhole = Math.abs(this.#untilted + infinite - 1) <= 4e-14 && this.#logScale < 50;
+    if (isWhole) return Math.log1p(Math.exp(this.#logScale) * this.#excess - infinite);
+    return this.#logScale + Math.log(this.#mass + this.#lost);
   }
 }
 

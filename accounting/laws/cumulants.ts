@@ -1,3 +1,4 @@
+import { bisect } from '../numerics/bisect.ts';
 import { gaussLegendre } from '../numerics/gauss-legendre.ts';
 import type { Panel, TabulatedLoss } from './table.ts';
 
@@ -8,6 +9,8 @@ export interface RepeatedLoss {
   readonly losses: Float64Array;
   readonly weights: Float64Array;
   readonly logWeights: Float64Array;
+  /** Whether the masses and the infinite loss are a whole probability, not a piece of one. */
+  readonly isWhole: boolean;
 }
 
 /** log E_P[exp(z·loss)] with its first two derivatives in z. */
@@ -59,7 +62,7 @@ export function repeatedLoss(table: TabulatedLoss, count: number): RepeatedLoss 
     losses[inPanels + index] = loss;
     logWeights[inPanels + index] = logMass;
   });
-  return { table, count, losses, weights: logWeights.map(Math.exp), logWeights };
+  return { table, count, losses, weights: logWeights.map(Math.exp), logWeights, isWhole: true };
 }
 
 /** Cumulant of the whole composition at one z. */
@@ -79,11 +82,11 @@ export function cumulantAt(parts: readonly RepeatedLoss[], z: number): Cumulant 
  *
  * Where all exponents are small, exp(z·loss) - 1 is averaged instead, so that nothing cancels for tiny losses.
  */
-export function stepCumulant({ losses, weights, logWeights }: RepeatedLoss, z: number): Cumulant {
+export function stepCumulant({ losses, weights, logWeights, isWhole }: RepeatedLoss, z: number): Cumulant {
   let most = -Infinity;
   for (let k = 0; k < losses.length; k += 1) most = Math.max(most, logWeights[k]! + z * losses[k]!);
   // Around 0 nothing is scaled, so that 1 can be taken away without loss.
-  if (most < 0 && most > -600) most = 0;
+  if (isWhole && most < 0 && most > -600) most = 0;
   let mass = 0;
   let excess = 0;
   let first = 0;
@@ -100,7 +103,7 @@ export function stepCumulant({ losses, weights, logWeights }: RepeatedLoss, z: n
   }
   const slope = first / mass;
   const curvature = Math.max(0, second / mass - slope * slope);
-  return { value: most === 0 ? Math.log1p(excess) : most + Math.log(mass), slope, curvature };
+  return { value: isWhole && most === 0 ? Math.log1p(excess) : most + Math.log(mass), slope, curvature };
 }
 
 /** Where the contour integral for δ(ε) has its saddle point, and what the saddle-point approximation says there. */
@@ -136,12 +139,6 @@ export function saddleForEpsilon(parts: readonly RepeatedLoss[], epsilon: number
 
 /** Bisection in the logarithm; both ε and -log δ grow with the tilt. */
 function searchTilt(parts: readonly RepeatedLoss[], isBeyond: (saddle: Saddle) => boolean): Saddle {
-  let low = Math.log(1e-9);
-  let high = Math.log(1e15);
-  while (high - low > 1e-3) {
-    const middle = (low + high) / 2;
-    if (isBeyond(saddleAt(parts, Math.exp(middle)))) high = middle;
-    else low = middle;
-  }
-  return saddleAt(parts, Math.exp(low));
+  const beyond = (log: number): boolean => isBeyond(saddleAt(parts, Math.exp(log)));
+  return saddleAt(parts, Math.exp(bisect(Math.log(1e-9), Math.log(1e15), beyond, { width: 1e-3 }).inner));
 }

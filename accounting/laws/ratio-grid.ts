@@ -117,31 +117,31 @@ function bulkOf({ ratios, masses }: Pilot, count: number): Bulk {
 
 /** Distances on the logarithm of ratios, measured in the spacing wanted: hypot(width, growth·distance from the centre), but at most `coarsest`. */
 class LogScale {
-  private readonly centre: number;
-  private readonly width: number;
-  private readonly coarsest: number;
+  readonly #centre: number;
+  readonly #width: number;
+  readonly #coarsest: number;
   /** Where the growth ends: as distance on the logarithm and on the scale. */
-  private readonly turn: number;
-  private readonly turnPosition: number;
+  readonly #turn: number;
+  readonly #turnPosition: number;
 
   constructor({ centre, width }: Bulk, coarsest: number) {
-    this.centre = centre;
-    this.width = width;
-    this.coarsest = coarsest;
-    this.turn = width < coarsest ? Math.sqrt(coarsest ** 2 - width ** 2) / growth : 0;
-    this.turnPosition = Math.asinh((growth * this.turn) / width) / growth;
+    this.#centre = centre;
+    this.#width = width;
+    this.#coarsest = coarsest;
+    this.#turn = width < coarsest ? Math.sqrt(coarsest ** 2 - width ** 2) / growth : 0;
+    this.#turnPosition = Math.asinh((growth * this.#turn) / width) / growth;
   }
 
   position(logRatio: number): number {
-    const distance = Math.abs(logRatio - this.centre);
-    const near = Math.asinh((growth * Math.min(distance, this.turn)) / this.width) / growth;
-    return Math.sign(logRatio - this.centre) * (near + Math.max(0, distance - this.turn) / this.coarsest);
+    const distance = Math.abs(logRatio - this.#centre);
+    const near = Math.asinh((growth * Math.min(distance, this.#turn)) / this.#width) / growth;
+    return Math.sign(logRatio - this.#centre) * (near + Math.max(0, distance - this.#turn) / this.#coarsest);
   }
 
   logRatio(position: number): number {
     const size = Math.abs(position);
-    const near = (this.width * Math.sinh(growth * Math.min(size, this.turnPosition))) / growth;
-    const far = Math.max(0, size - this.turnPosition) * this.coarsest;
-    return this.centre + Math.sign(position) * (near + far);
+    const near = (this.#width * Math.sinh(growth * Math.min(size, this.#turnPosition))) / growth;
+    const far = Math.max(0, size - this.#turnPosition) * this.#coarsest;
+    return this.#centre + Math.sign(position) * (near + far);
   }
 }

@@ -1,3 +1,4 @@
+import { bisect } from '../numerics/bisect.ts';
 import { chebyshevCoefficients, powersOf } from '../numerics/chebyshev.ts';
 import type { Atom, LossLaw } from './law.ts';
 import type { LossCurve } from './loss-curve.ts';
@@ -83,14 +84,7 @@ export function lossRange({ curves }: LossLaw, logTail: number): number {
 /** The least x, nearly, with logTailAt(x) <= logTail. */
 function tailPlace(logTailAt: (x: number) => number, logTail: number, steepest: number): number {
   const reach = Math.sqrt(-2 * logTail) + steepest + 1;
-  let low = -reach;
-  let high = reach;
-  while (high - low > 1e-3) {
-    const middle = (low + high) / 2;
-    if (logTailAt(middle) > logTail) low = middle;
-    else high = middle;
-  }
-  return high;
+  return bisect(-reach, reach, x => logTailAt(x) <= logTail, { width: 1e-3 }).outer;
 }
 
 function addPanels(curve: LossCurve, centre: number, radius: number, panels: Panel[]): void {

@@ -100,49 +100,49 @@ function moveBy(x: number, coefficients: Float64Array): number {
 /** Adds masses to a grid, each spread over the points around its angle, and takes them away at the angle 0. */
 export class MassSpreader {
   readonly modes: number;
-  private readonly grid: Float64Array;
-  private readonly scratch = new Float64Array(width);
+  readonly #grid: Float64Array;
+  readonly #scratch = new Float64Array(width);
   /** What rounding took from each grid point (Kahan's summation): hundreds of masses may add to one. */
-  private readonly lost: Float64Array;
-  private far = 0;
-  private windowed = 0;
-  private rounded = 0;
+  readonly #lost: Float64Array;
+  #far = 0;
+  #windowed = 0;
+  #rounded = 0;
 
   /** @param modes - highest mode that will be asked for */
   constructor(modes: number) {
     this.modes = modes;
-    this.grid = new Float64Array(gridSize(modes));
-    this.lost = new Float64Array(this.grid.length);
+    this.#grid = new Float64Array(gridSize(modes));
+    this.#lost = new Float64Array(this.#grid.length);
   }
 
   /** @param turns - angle ÷ 2π, any number */
   add(turns: number, mass: number): void {
     // Around 0, so that a small negative angle keeps its digits.
-    const place = (turns - Math.round(turns)) * this.grid.length;
-    if (Math.abs(place) < nearest) return this.move(place, mass);
-    this.far += mass;
-    this.windowed += windowError * mass;
-    this.spread(place, mass);
+    const place = (turns - Math.round(turns)) * this.#grid.length;
+    if (Math.abs(place) < nearest) return this.#move(place, mass);
+    this.#far += mass;
+    this.#windowed += windowError * mass;
+    this.#spread(place, mass);
   }
 
   /** A mass from 0 to nearby. The window is even: to the left is the mirror image of to the right. */
-  private move(place: number, mass: number): void {
+  #move(place: number, mass: number): void {
     const side = place < 0 ? -1 : 1;
-    this.windowed += (slopeError * Math.abs(place) + jumpError) * mass;
+    this.#windowed += (slopeError * Math.abs(place) + jumpError) * mass;
     for (let cell = 0; cell < width; cell += 1)
-      this.addTo(side * (cell + 1 - half), mass * moveBy(Math.abs(place), moves[cell]!));
+      this.#addTo(side * (cell + 1 - half), mass * moveBy(Math.abs(place), moves[cell]!));
   }
 
-  private spread(place: number, mass: number): void {
-    const { scratch } = this;
+  #spread(place: number, mass: number): void {
+    const scratch = this.#scratch;
     const cell = Math.floor(place);
     // The nearest grid points lie at cell + 1 - half ... cell + half.
     windowAt(1 - 2 * (place - cell), scratch);
-    for (let k = 0; k < width; k += 1) this.addTo(cell + 1 - half + k, mass * scratch[k]!);
+    for (let k = 0; k < width; k += 1) this.#addTo(cell + 1 - half + k, mass * scratch[k]!);
   }
 
-  private addTo(point: number, value: number): void {
-    const { grid, lost } = this;
+  #addTo(point: number, value: number): void {
+    const [grid, lost] = [this.#grid, this.#lost];
     const at = point & (grid.length - 1);
     const added = value - lost[at]!;
     const sum = grid[at]! + added;
@@ -156,12 +156,12 @@ export class MassSpreader {
    * The sum for mode 0, which is nothing but rounding that all modes share, is taken from all of them.
    */
   sums(): HalfSpectrum {
-    this.spread(0, -this.far);
-    const size = this.grid.length;
-    const moduli = this.grid.reduce((sum, value) => sum + Math.abs(value), 0);
+    this.#spread(0, -this.#far);
+    const size = this.#grid.length;
+    const moduli = this.#grid.reduce((sum, value) => sum + Math.abs(value), 0);
     // The transform of what is there, and the additions, of which most may have cancelled.
-    this.rounded = moduli * fftError(size) + 2 * this.far * additionError;
-    const { real, imaginary } = realFft(this.grid);
+    this.#rounded = moduli * fftError(size) + 2 * this.#far * additionError;
+    const { real, imaginary } = realFft(this.#grid);
     const shared = real[0]! / windowTransform(0, size);
     const sums = { real: new Float64Array(this.modes + 1), imaginary: new Float64Array(this.modes + 1) };
     for (let mode = 0; mode <= this.modes; mode += 1) {
@@ -174,8 +174,8 @@ export class MassSpreader {
 
   /** Bound on the error of the sum for a mode; known once the sums are. */
   errorAt(mode: number): number {
-    const [here, shared] = [mode, 0].map(each => windowTransform(each, this.grid.length));
-    return (this.windowed * shared!) / here! + this.rounded * (1 / here! + 1 / shared!);
+    const [here, shared] = [mode, 0].map(each => windowTransform(each, this.#grid.length));
+    return (this.#windowed * shared!) / here! + this.#rounded * (1 / here! + 1 / shared!);
   }
 }
 

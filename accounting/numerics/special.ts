@@ -66,7 +66,7 @@ export function erfcx(x: number): number {
  * ```
  */
 export function erfc(x: number): number {
-  return x >= 0 ? expOfMinusSquare(x) * scaledTail(x) : 2 - erfc(-x);
+  return x < 0 ? 2 - erfc(-x) : expOfMinusSquare(x) * scaledTail(x);
 }
 
 /**

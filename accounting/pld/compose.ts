@@ -2,7 +2,7 @@ import { fftError, inverseRealFft, realFft, type HalfSpectrum } from '../numeric
 import { stepCumulant, type RepeatedLoss } from '../laws/cumulants.ts';
 import { gridLoss, type GridLoss } from './grid.ts';
 import type { Profile } from '../profiles/profile.ts';
-import { highestWeight, leftOut } from '../profiles/search.ts';
+import { highestWeight, leftOut } from '../profiles/composer.ts';
 import { chooseWindow, latticeOf, type LossWindow, type WindowRequest } from './window.ts';
 
 /** δ of a composition of steps on a grid: between grid points it is linear in exp(ε). */
@@ -24,6 +24,9 @@ export function composeOnGrid(parts: readonly RepeatedLoss[], request: WindowReq
   const { spectrum, error } = multiplySpectra(parts, grids, window);
   const outsideWindow = Math.exp(window.logOutside);
   const values = profileOf(inverseRealFft(spectrum), window, tilt);
+  const absoluteError =
+    weightedError(error, window, tilt) +
+    highestWeight(tilt) * (Math.expm1(overSteps(({ placementError }) => placementError)) + outsideWindow);
   return {
     window,
     tilt,
@@ -31,9 +34,7 @@ export function composeOnGrid(parts: readonly RepeatedLoss[], request: WindowReq
     last: (window.firstIndex + window.size - 2) * window.spacing,
     logScale: overSteps(({ logMass }) => logMass),
     relativeError: Math.expm1(overSteps(({ relativeError }) => relativeError)) + 8 * window.size * unit,
-    absoluteError:
-      weightedError(error, window, tilt) +
-      highestWeight(tilt) * (Math.expm1(overSteps(({ placementError }) => placementError)) + outsideWindow),
+    errorAt: () => absoluteError,
     deviation: window.isLattice ? 0 : Math.sqrt((overSteps(() => 1) * Math.PI) / 8) * window.spacing,
     ...leftOut(parts),
   };

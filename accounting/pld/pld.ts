@@ -3,7 +3,7 @@ import type { DpEvent } from '../event.ts';
 import { partWithoutLaws } from '../laws/composition.ts';
 import type { RepeatedLoss, Saddle } from '../laws/cumulants.ts';
 import { certifiedDeltas, certifiedEpsilon, type CertifiedOptions } from '../profiles/certified.ts';
-import type { CertifiedBound, Composer } from '../profiles/search.ts';
+import type { CertifiedBound, Composer } from '../profiles/composer.ts';
 import { composeOnGrid, type DiscreteProfile } from './compose.ts';
 import { chooseWindow } from './window.ts';
 

@@ -10,7 +10,8 @@ import {
 import { lossRange, tabulate, type TabulatedLoss } from '../laws/table.ts';
 import type { Profile } from './profile.ts';
 import { composedDeltas, type ComposedDelta } from './search-delta.ts';
-import { composedEpsilon, type CertifiedBound, type ComposedEpsilon, type Composer } from './search.ts';
+import type { CertifiedBound, Composer } from './composer.ts';
+import { composedEpsilon, type ComposedEpsilon } from './search.ts';
 import { gaussianDelta, invertDelta, singleStepDelta } from './single.ts';
 
 /** What is asked of a numeric accountant beside ε or δ itself. */
@@ -136,9 +137,8 @@ function singleDelta(directions: readonly DirectedComposition[], epsilon: number
 }
 
 const closedForm = 'closed form of the Gaussian';
-const roughForm =
-  'everybody in every step, or losses added up: the losses are too wide or the steps too many';
-const noUpperBound = 'no upper bound is known; the lower one is proven';
+const roughForm = 'too wide or too many: all losses added up';
+const noUpperBound = 'no upper bound is known';
 
 function readCompositions(
   event: DpEvent,

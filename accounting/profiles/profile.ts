@@ -1,3 +1,4 @@
+import { bisect } from '../numerics/bisect.ts';
 import { gaussLegendre } from '../numerics/gauss-legendre.ts';
 
 /*
@@ -38,8 +39,8 @@ export interface Profile {
   readonly last: number;
   /** Relative error of the values. */
   readonly relativeError: number;
-  /** Absolute error of the values. */
-  readonly absoluteError: number;
+  /** Absolute error of the value there. */
+  errorAt(epsilon: number): number;
   /** What the mass outside the tables may add to δ, absolute. */
   readonly outside: number;
   /** What infinite losses add to δ, absolute. */
@@ -82,7 +83,7 @@ export function deltaUpper(profile: Profile, epsilon: number): number {
 
 /** The profile's δ times exp(tilt·ε - logScale), upper end of its error. */
 function scaledUpper(profile: Profile, epsilon: number): number {
-  return profile.valueAt(epsilon) * (1 + profile.relativeError) + profile.absoluteError;
+  return profile.valueAt(epsilon) * (1 + profile.relativeError) + profile.errorAt(epsilon);
 }
 
 /** E[hat_k(R)] for the hats on the knots, linear in R. */
@@ -128,13 +129,13 @@ export function deltaLower(profile: Profile, epsilon: number, smoothings: readon
 }
 
 function lowerWith(profile: Profile, epsilon: number, { offsets, weights }: Smoothing): number {
-  const { tilt, logScale, relativeError, absoluteError } = profile;
+  const { tilt, logScale, relativeError } = profile;
   const value = profile.valueAt(epsilon);
   if (value === Infinity) return 0;
   const logUnit = logScale - tilt * epsilon;
   const one = Math.exp(-logUnit);
   const apex = offsets.indexOf(0);
-  let excess = value * (1 - relativeError) - absoluteError;
+  let excess = value * (1 - relativeError) - profile.errorAt(epsilon);
   for (let k = 0; k < offsets.length; k += 1) {
     const weight = weights[k]!;
     if (k === apex || weight === 0) continue;
@@ -173,25 +174,4 @@ export function epsilonLower(profile: Profile, delta: number, above: number): nu
     last = above - stride;
   }
   return 0;
-}
-
-/**
- * Halves an interval of ε with `isBeyond(low)` false and `isBeyond(high)` true until it is as narrow as rounding deserves.
- *
- * @returns inner: the last point found not beyond; outer: the last found beyond
- */
-export function bisect(
-  low: number,
-  high: number,
-  isBeyond: (epsilon: number) => boolean,
-): { inner: number; outer: number } {
-  let inner = low;
-  let outer = high;
-  for (let round = 0; round < 200 && outer - inner > 1e-13 * outer; round += 1) {
-    const middle = (inner + outer) / 2;
-    if (middle <= inner || middle >= outer) break;
-    if (isBeyond(middle)) outer = middle;
-    else inner = middle;
-  }
-  return { inner, outer };
 }

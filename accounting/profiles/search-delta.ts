@@ -1,19 +1,9 @@
 import type { DirectedComposition } from '../laws/composition.ts';
 import { cumulantAt, saddleForEpsilon, type RepeatedLoss } from '../laws/cumulants.ts';
+import { peel, single, type PeeledProfile } from './peel.ts';
 import { deltaLower, deltaUpper, smoothingsOf, type Profile } from './profile.ts';
-import {
-  detailOf,
-  heaviestTails,
-  highestWeight,
-  larger,
-  leftOut,
-  lightTails,
-  lossCeiling,
-  partsOf,
-  steepestTilt,
-  type CertifiedBound,
-  type Composer,
-} from './search.ts';
+import { highestWeight, leftOut, type CertifiedBound, type Composer } from './composer.ts';
+import { detailOf, larger, lossCeiling, partsOf, steepestTilt } from './search.ts';
 
 /** δ at each ε of a composition; the gap wanted is relative to δ. One profile serves as many neighbouring ε as it can. */
 export function composedDeltas<P extends Profile>(
@@ -25,7 +15,7 @@ export function composedDeltas<P extends Profile>(
   const order = epsilons.map((_, index) => index).sort((a, b) => epsilons[a]! - epsilons[b]!);
   const byDirection = directions.map(composition => {
     const answers: DirectedDelta<P>[] = [];
-    let last: P | undefined;
+    let last: PeeledProfile<P> | undefined;
     for (const index of order) {
       const epsilon = epsilons[index]!;
       const at = { direction: composition.direction, epsilon };
@@ -52,18 +42,18 @@ export function composedDeltas<P extends Profile>(
 /** δ in one direction, and the profile that it was read from, if any. */
 interface DirectedDelta<P extends Profile> {
   readonly answer: CertifiedBound;
-  readonly profile?: P | undefined;
+  readonly profile?: PeeledProfile<P> | undefined;
 }
 
 /** δ, and the profiles of all directions that it was read from. */
 export interface ComposedDelta<P extends Profile> {
   readonly bound: CertifiedBound;
-  readonly profiles: readonly P[];
+  readonly profiles: readonly PeeledProfile<P>[];
   readonly isTight: boolean;
 }
 
 function deltaBound<P extends Profile>(
-  profile: P,
+  profile: PeeledProfile<P>,
   { direction, epsilon }: Pick<DirectedComposition, 'direction'> & { readonly epsilon: number },
   composer: Composer<P>,
 ): CertifiedBound {
@@ -89,37 +79,50 @@ function deltaLook<P extends Profile>(
   }
   const guess = saddleForEpsilon(usual, epsilon);
   const logDelta = Math.max(leastLogDelta, Math.min(0, guess.logDelta)) - 5;
-  let answer = deltaAt(composition, { epsilon, relativeGap, logDelta, logTails: lightTails }, composer);
-  for (const logTails of [-12, heaviestTails]) {
-    if (!isDrowned(answer, epsilon, relativeGap)) break;
-    // Tails are a share of δ, which is known better now.
-    const known = Math.max(leastLogDelta, Math.log(answer.answer.upper));
-    answer = better(
-      answer,
-      deltaAt(composition, { epsilon, relativeGap, logDelta: known, logTails }, composer),
-    );
-  }
-  return answer;
+  const answer = deltaAt(composition, { epsilon, relativeGap, logDelta }, composer);
+  return isDrowned(answer, epsilon, relativeGap)
+    ? better(answer, deltaBySum(composition, { epsilon, relativeGap }, { answer, composer }))
+    : answer;
 }
 
 interface DeltaLook {
   readonly epsilon: number;
   readonly relativeGap: number;
   readonly logDelta: number;
-  readonly logTails: number;
 }
 
 function deltaAt<P extends Profile>(
   composition: DirectedComposition,
-  { epsilon, relativeGap, logDelta, logTails }: DeltaLook,
+  { epsilon, relativeGap, logDelta }: DeltaLook,
   composer: Composer<P>,
 ): DirectedDelta<P> {
-  const parts = partsOf(composition, logDelta, logTails);
+  const parts = partsOf(composition, logDelta);
   const found = saddleForEpsilon(parts, epsilon);
   const saddle = { ...found, tilt: Math.min(found.tilt, steepestTilt(parts, lossCeiling(composition))) };
   if (saddle.logDelta < leastLogDelta) return { answer: momentBound(parts, saddle.tilt, epsilon) };
-  const profile = composer.compose(parts, { ...saddle, epsilon, gap: relativeGap / (saddle.tilt + 1e-3) });
+  const gap = relativeGap / (saddle.tilt + 1e-3);
+  const profile = single(composer.compose(parts, { ...saddle, epsilon, gap }));
   return { answer: deltaBound(profile, { direction: composition.direction, epsilon }, composer), profile };
+}
+
+/** Again as a sum of profiles, with tails that are a share of δ, which is known better now. */
+function deltaBySum<P extends Profile>(
+  composition: DirectedComposition,
+  { epsilon, relativeGap }: Omit<DeltaLook, 'logDelta'>,
+  { answer, composer }: { readonly answer: DirectedDelta<P>; readonly composer: Composer<P> },
+): DirectedDelta<P> {
+  let best = answer;
+  for (let round = 0; round < 2; round += 1) {
+    const logDelta = Math.max(leastLogDelta, Math.log(best.answer.upper));
+    const parts = partsOf(composition, logDelta);
+    const tilt = saddleForEpsilon(parts, epsilon).tilt;
+    const request = { epsilon, gap: relativeGap / (tilt + 1e-3), logDelta, doubt: Infinity };
+    const profile = peel(parts, request, composer);
+    if (profile === undefined) return best;
+    const next = deltaBound(profile, { direction: composition.direction, epsilon }, composer);
+    best = better(best, { answer: next, profile });
+  }
+  return best;
 }
 
 /** Whether δ is not much more than what the profile may be wrong by. */
@@ -128,7 +131,7 @@ function isDrowned<P extends Profile>(
   epsilon: number,
   relativeGap: number,
 ): boolean {
-  return profile !== undefined && profile.absoluteError > 0.2 * relativeGap * profile.valueAt(epsilon);
+  return profile !== undefined && profile.errorAt(epsilon) > 0.2 * relativeGap * profile.valueAt(epsilon);
 }
 
 function better<P extends Profile>(one: DirectedDelta<P>, other: DirectedDelta<P>): DirectedDelta<P> {

@@ -1,4 +1,3 @@
-import type { Bound } from '../accountant.ts';
 import type { DirectedComposition } from '../laws/composition.ts';
 import {
   cumulantAt,
@@ -10,50 +9,22 @@ import {
 } from '../laws/cumulants.ts';
 import { gaussianLaw } from '../laws/gaussian.ts';
 import { tabulate } from '../laws/table.ts';
+import { bisect } from '../numerics/bisect.ts';
+import { leftOut, type CertifiedBound, type Composer } from './composer.ts';
+import { peel, single, type PeeledProfile } from './peel.ts';
 import { epsilonLower, epsilonUpper, type Profile } from './profile.ts';
 import { singleStepDelta } from './single.ts';
-
-/** A bound from both sides. */
-export interface CertifiedBound extends Bound {
-  readonly lower: number;
-}
-
-/** What a profile is to show. */
-export interface ProfileRequest {
-  /** Exponent of the tilt exp(tilt·loss). */
-  readonly tilt: number;
-  /** ε that must lie well inside. */
-  readonly epsilon: number;
-  /** Wanted distance of upper and lower bound in ε. */
-  readonly gap: number;
-}
-
-/** A way to compose laws numerically; the search knows nothing else of it. */
-export interface Composer<P extends Profile> {
-  compose(parts: readonly RepeatedLoss[], request: ProfileRequest): P;
-  /** How the profile was got, for the statement. */
-  describe(profile: P): string;
-  /** Whether a finer request would give the same profile. */
-  isFinest(profile: P): boolean;
-  /** Gap relative to ε that is aimed at where none is asked for. */
-  usualGap(parts: readonly RepeatedLoss[], saddle: Saddle): number;
-  /** Gap that is good enough where none is asked for. */
-  readonly acceptedGap: number;
-}
 
 /** One direction's interval with the profile that it came from. */
 export interface DirectedAnswer<P extends Profile> {
   readonly parts: readonly RepeatedLoss[];
   readonly lower: number;
   readonly upper: number;
-  readonly profile: P;
+  /** A sum of one term, or of several where no one tilt shows δ. */
+  readonly profile: PeeledProfile<P>;
   /** The ε that the profile was tilted to. */
   readonly centre: number;
   readonly composition: DirectedComposition;
-  /** log of the share of δ that the tails cut from all steps may weigh. */
-  readonly logTails: number;
-  /** The laws with hardly any tail cut and their tilt, where those of the profile lack more. */
-  readonly whole?: { readonly parts: readonly RepeatedLoss[]; readonly tilt: number };
 }
 
 /** Relative gap of the first look, which tells where ε lies and which direction matters. */
@@ -67,10 +38,16 @@ export interface ComposedEpsilon<P extends Profile> {
   readonly isTight: boolean;
 }
 
+/** At which δ, and how narrow relative to ε. */
+export interface EpsilonQuestion {
+  readonly delta: number;
+  readonly relativeGap?: number | undefined;
+}
+
 /** ε at δ of a composition: a coarse look at all directions, then a fine one at those that can still be the larger. */
 export function composedEpsilon<P extends Profile>(
   directions: readonly DirectedComposition[],
-  question: { readonly delta: number; readonly relativeGap?: number | undefined },
+  question: EpsilonQuestion,
   composer: Composer<P>,
 ): ComposedEpsilon<P> {
   const { delta } = question;
@@ -80,15 +57,11 @@ export function composedEpsilon<P extends Profile>(
   for (const composition of directions) {
     const floor = Math.max(0, ...first.map(({ lower }) => lower));
     if (first.length === 0 || floor < lossCeiling(composition))
-      first.push(firstLook(composition, { delta }, composer));
+      first.push(firstLook(composition, delta, composer));
   }
   const floor = Math.max(...first.map(({ lower }) => lower));
   const open = first.filter(({ upper }) => upper > floor);
-  const wanted = question.relativeGap ?? composer.acceptedGap;
-  const looks =
-    open.length === 0
-      ? first
-      : open.map(answer => refine(withFittingTails(answer, { delta, wanted }, composer), question, composer));
+  const looks = open.length === 0 ? first : open.map(answer => settle(answer, question, composer));
   return {
     bound: larger(
       looks.map(({ composition, ...rest }) => ({
@@ -136,27 +109,32 @@ export function larger(bounds: readonly CertifiedBound[]): CertifiedBound {
 }
 
 export function detailOf<P extends Profile>(
-  { direction, profile }: Pick<DirectedComposition, 'direction'> & { readonly profile: P },
+  { direction, profile }: Pick<DirectedComposition, 'direction'> & { readonly profile: PeeledProfile<P> },
   composer: Composer<P>,
 ): string {
-  return `${composer.describe(profile)}, tilt ${profile.tilt.toPrecision(3)}, ${direction}`;
+  const { terms, far, tilt } = profile;
+  const last = terms.at(-1);
+  const parts = [
+    ...(far === undefined ? [] : ['runs with a loss far above epsilon in closed form']),
+    ...(terms.length > 1 ? [`${terms.length} sums by the number of large losses`] : []),
+    ...(last === undefined ? [] : [composer.describe(last.profile)]),
+    `tilt ${tilt.toPrecision(3)}, ${direction}`,
+  ];
+  return parts.join(', ');
 }
 
 function firstLook<P extends Profile>(
   composition: DirectedComposition,
-  { delta, logTails = lightTails }: { readonly delta: number; readonly logTails?: number },
+  delta: number,
   composer: Composer<P>,
 ): DirectedAnswer<P> {
   const ceiling = lossCeiling(composition);
-  const parts = partsOf(composition, Math.log(delta), logTails);
+  const parts = partsOf(composition, Math.log(delta));
   const steepest = steepestTilt(parts, ceiling);
   const within = (at: Saddle): Saddle => ({ ...at, tilt: Math.min(at.tilt, steepest) });
   let saddle = within(saddleForDelta(parts, Math.log(delta - leftOut(parts).infinite)));
   const lookAt = (at: Saddle): DirectedAnswer<P> =>
-    look(
-      { parts, saddle: at, delta, gap: gapAt(parts, at, firstGap), composition, logTails, ceiling },
-      composer,
-    );
+    look({ parts, saddle: at, delta, gap: gapAt(parts, at, firstGap), composition, ceiling }, composer);
   let answer = lookAt(saddle);
   for (let round = 0; round < 8 && answer.upper === Infinity; round += 1) {
     saddle = within(saddleForEpsilon(parts, 2 * saddle.epsilon + cumulantSpread(parts, saddle.tilt)));
@@ -181,64 +159,117 @@ function gapAt(parts: readonly RepeatedLoss[], { tilt, epsilon }: Saddle, relati
   return relative * Math.max(epsilon, 0.05 * cumulantSpread(parts, tilt));
 }
 
-/**
- * Where the tails of all steps may weigh so much that the answer can't show it, they are cut there.
- *
- * Where taking part is rare a moment of the loss is made by its outermost tail, however little that weighs in δ: no tilt shows δ above
- * the rounding of such a moment. Without that tail one does.
- */
-function withFittingTails<P extends Profile>(
+/** The interval that one profile gives, or a sum of several: at once where rounding drowns δ, else where one is not enough. */
+function settle<P extends Profile>(
   answer: DirectedAnswer<P>,
+  question: EpsilonQuestion,
+  composer: Composer<P>,
+): DirectedAnswer<P> {
+  const wanted = question.relativeGap ?? composer.acceptedGap;
+  const isNarrow = ({ lower, upper }: DirectedAnswer<P>): boolean => upper - lower <= wanted * upper;
+  const bySum = (from: DirectedAnswer<P>): DirectedAnswer<P> =>
+    refineBySum(from, { delta: question.delta, wanted }, composer);
+  const isDrowned = doubtOf(answer) > bearable * wanted * Math.max(1, answer.profile.tilt * answer.upper);
+  const first = isDrowned ? bySum(answer) : answer;
+  if (isDrowned && isNarrow(first)) return first;
+  const refined = refine(answer, question, composer);
+  return isDrowned || isNarrow(refined) ? narrower(refined, first) : bySum(refined);
+}
+
+/** Share of δ in doubt, relative to the gap that is wanted, with which one profile will do. */
+const bearable = 0.1;
+
+/** The one with the narrower interval, cut to what the other leaves. */
+function narrower<P extends Profile>(one: DirectedAnswer<P>, other: DirectedAnswer<P>): DirectedAnswer<P> {
+  const [best, rest] = one.upper - one.lower <= other.upper - other.lower ? [one, other] : [other, one];
+  return { ...best, lower: Math.max(best.lower, rest.lower), upper: Math.min(best.upper, rest.upper) };
+}
+
+/** Share of δ that rounding and what else does not shrink with the gap put in doubt. */
+function doubtOf<P extends Profile>({ profile, upper }: DirectedAnswer<P>): number {
+  if (upper === Infinity) return Infinity;
+  return profile.errorAt(upper) / profile.valueAt(upper);
+}
+
+/** Looks again with a sum of profiles: at an ε that each round comes nearer to, then ever more finely. */
+function refineBySum<P extends Profile>(
+  first: DirectedAnswer<P>,
   { delta, wanted }: { readonly delta: number; readonly wanted: number },
   composer: Composer<P>,
 ): DirectedAnswer<P> {
-  let best = answer;
-  const whole = { parts: answer.parts, tilt: answer.profile.tilt };
-  for (let slack = 0; slack < 4; slack += 1) {
-    const { profile, upper, lower } = best;
-    const share = 0.05 * wanted * Math.max(1, profile.tilt * (upper === Infinity ? 0 : upper));
-    if (floorOf(best) <= share) return best;
-    const cut = Math.min(heaviestTails, Math.max(lightTails, Math.log(share)) + 2.3 * slack);
-    const next = firstLook(answer.composition, { delta, logTails: cut }, composer);
-    const better = doubtOf(next) < doubtOf(best) ? { ...next, whole } : best;
-    best = { ...better, lower: Math.max(lower, next.lower), upper: Math.min(upper, next.upper) };
+  let best = first;
+  let centre = within(first, largestJump(first.parts, delta));
+  let relative = 1e-3;
+  for (let round = 0; round < mostRounds; round += 1) {
+    const request = { epsilon: centre, gap: relative * centre, logDelta: Math.log(delta) };
+    const doubt = best === first ? doubtOf(first) : Infinity;
+    const profile = peel(best.parts, { ...request, doubt }, composer);
+    if (profile === undefined) {
+      // Too far below ε there is nothing to see.
+      if (!(centre < 0.9 * best.upper && best.upper < Infinity)) return best;
+      centre = (centre + best.upper) / 2;
+      continue;
+    }
+    const upper = Math.min(best.upper, epsilonUpper(profile, delta));
+    best = {
+      ...best,
+      profile,
+      centre,
+      upper,
+      lower: Math.max(best.lower, epsilonLower(profile, delta, upper)),
+    };
+    if (best.upper - best.lower <= wanted * best.upper) return best;
+    const next = within(best, crossingFrom(profile, centre, delta));
+    if (Math.abs(next - centre) < 1e-2 * centre) relative = Math.min(relative, wanted) / (1 + round / 2);
+    centre = next;
   }
   return best;
 }
 
-/** What the profile may be wrong by, relative to δ. */
-function floorOf<P extends Profile>({ profile, upper }: DirectedAnswer<P>): number {
-  return upper === Infinity ? Infinity : profile.absoluteError / profile.valueAt(upper);
+const mostRounds = 10;
+
+function within(
+  { lower, upper }: { readonly lower: number; readonly upper: number },
+  epsilon: number,
+): number {
+  return Math.min(upper, Math.max(lower, epsilon));
 }
 
-/** Share of δ that is in doubt: the lower end suffers about five times from the profile's error, the upper from cut tails. */
-function doubtOf<P extends Profile>(answer: DirectedAnswer<P>): number {
-  const tails = answer.logTails > lightTails ? 2 * Math.exp(answer.logTails) : 0;
-  return 5 * floorOf(answer) + tails;
+/** Where a profile that was seen at one ε is `delta`: Newton's step for log δ against log ε, which is nearly straight. */
+function crossingFrom(profile: Profile, from: number, delta: number): number {
+  const logAt = (epsilon: number): number =>
+    profile.logScale - profile.tilt * epsilon + Math.log(profile.valueAt(epsilon));
+  const below = from * (1 - 1e-4);
+  const slope = (logAt(below) - logAt(from)) / 1e-4;
+  const step = (logAt(from) - Math.log(delta)) / slope;
+  return Number.isFinite(step) ? from * Math.exp(Math.min(1, Math.max(-1, step))) : from * 1.5;
 }
 
-/** log of 1e-10 of δ, which hardly any answer shows. */
-export const lightTails = -23;
-/** log of 2 % of δ, which widens ε by far less. */
-export const heaviestTails = -4;
+/** The ε at which δ would be made by one large loss alone. */
+function largestJump(parts: readonly RepeatedLoss[], delta: number): number {
+  const share = (epsilon: number): number =>
+    parts.reduce((sum, { losses, weights, count }) => {
+      let mass = 0;
+      for (let k = 0; k < losses.length; k += 1)
+        if (losses[k]! > epsilon) mass -= weights[k]! * Math.expm1(epsilon - losses[k]!);
+      return sum + count * mass;
+    }, 0);
+  const highest = parts.reduce((most, { losses }) => losses.reduce((a, b) => Math.max(a, b), most), 0);
+  return bisect(0, highest, epsilon => share(epsilon) <= delta).outer;
+}
 
-/** Laws of all steps in one direction, cut where the tails of all steps weigh exp(logTails) of δ. */
-export function partsOf(
-  { steps, gaussianRatio }: DirectedComposition,
-  logDelta: number,
-  logTails: number = lightTails,
-): RepeatedLoss[] {
+/** Laws of all steps in one direction, cut where the tails of all steps weigh 1e-10 of δ, which hardly any answer shows. */
+export function partsOf({ steps, gaussianRatio }: DirectedComposition, logDelta: number): RepeatedLoss[] {
   const total = steps.reduce((sum, { count }) => sum + count, 1);
   const noise = { shifts: Float64Array.of(gaussianRatio), weights: Float64Array.of(1), idle: 0 };
   const gaussian = { law: gaussianLaw(noise, 'add'), count: 1 };
   const all = gaussianRatio > 0 ? [...steps, gaussian] : steps;
-  const logTail = logDelta - Math.log(total) + logTails;
+  const logTail = logDelta - Math.log(total) - 23;
   return all.map(({ law, count }) => repeatedLoss(tabulate(law, logTail), count));
 }
 
 interface Look {
   readonly composition: DirectedComposition;
-  readonly logTails: number;
   readonly parts: readonly RepeatedLoss[];
   readonly saddle: Saddle;
   readonly delta: number;
@@ -248,14 +279,14 @@ interface Look {
 }
 
 function look<P extends Profile>(
-  { parts, saddle, delta, gap, ceiling, composition, logTails }: Look,
+  { parts, saddle, delta, gap, ceiling, composition }: Look,
   composer: Composer<P>,
 ): DirectedAnswer<P> {
   const { tilt, epsilon } = saddle;
-  const profile = composer.compose(parts, { tilt, epsilon, gap });
+  const profile = single(composer.compose(parts, { tilt, epsilon, gap }));
   const upper = Math.min(ceiling, epsilonUpper(profile, delta));
   const lower = epsilonLower(profile, delta, upper);
-  return { parts, upper, lower, profile, centre: epsilon, composition, logTails };
+  return { parts, upper, lower, profile, centre: epsilon, composition };
 }
 
 /** Looks again around the known ε until the gap is as wanted; bounds of all looks hold, so the best of them are kept. */
@@ -272,31 +303,21 @@ function refine<P extends Profile>(
     if (best.upper === 0 || best.upper === Infinity) return best;
     if (best.upper - best.lower <= wanted * best.upper && (round > 0 || relativeGap !== undefined))
       return best;
-    if (composer.isFinest(best.profile) && Math.abs(best.centre - best.upper) < 0.2 * best.upper) return best;
+    if (
+      composer.isFinest(best.profile.terms[0]!.profile) &&
+      Math.abs(best.centre - best.upper) < 0.2 * best.upper
+    )
+      return best;
     const found = saddleForEpsilon(best.parts, best.upper);
     const saddle = { ...found, tilt: Math.min(found.tilt, steepestTilt(best.parts, ceiling)) };
     const gap = gapAt(best.parts, saddle, relativeGap ?? composer.usualGap(best.parts, saddle)) / sharper;
     const next = look({ ...best, saddle, delta, gap, ceiling: best.upper }, composer);
     sharper *= Math.max(1, (1.2 * (next.upper - next.lower)) / gap);
-    const kept = best.whole === undefined ? {} : { whole: best.whole };
     best = {
       ...next,
-      ...kept,
       lower: Math.max(best.lower, next.lower),
       upper: Math.min(best.upper, next.upper),
     };
   }
   return best;
-}
-
-/** What δ has beside that of the finite losses in the tables: at most `outside`, and `infinite`. */
-export function leftOut(parts: readonly RepeatedLoss[]): { outside: number; infinite: number } {
-  const outside = parts.reduce((total, { count, table }) => total + count * table.outside, 0);
-  const log = parts.reduce((total, { count, table }) => total + count * Math.log1p(-table.infinite), 0);
-  return { outside, infinite: -Math.expm1(log) };
-}
-
-/** Most of exp(-tilt·x) (1 - exp(-x)) over x >= 0. */
-export function highestWeight(tilt: number): number {
-  return Math.exp(-tilt * Math.log1p(1 / tilt)) / (1 + tilt);
 }

@@ -1,7 +1,8 @@
 import { gaussLegendre } from '../numerics/gauss-legendre.ts';
 import type { Panel, TabulatedLoss } from '../laws/table.ts';
 import { panelLoss } from '../laws/cumulants.ts';
-import { bisect, type DeltaBounds } from './profile.ts';
+import { bisect } from '../numerics/bisect.ts';
+import type { DeltaBounds } from './profile.ts';
 import { erfcx } from '../numerics/special.ts';
 
 /**
@@ -69,7 +70,10 @@ function panelDelta({ panels }: TabulatedLoss, epsilon: number): Share {
   let misplaced = 0;
   for (const panel of panels) {
     if (panelLoss(panel, 1) <= epsilon) continue;
-    const from = panelLoss(panel, -1) >= epsilon ? -1 : crossing(panel, epsilon);
+    const from =
+      panelLoss(panel, -1) >= epsilon
+        ? -1
+        : bisect(-1, 1, s => panelLoss(panel, s) >= epsilon, { width: 1e-17 }).inner;
     const half = (1 - from) / 2;
     let mass = 0;
     for (let node = 0; node < rule.nodes.length; node += 1) {
@@ -92,17 +96,6 @@ function panelDelta({ panels }: TabulatedLoss, epsilon: number): Share {
 
 function lossSize({ centre, radius, coefficients }: Panel): number {
   return Math.abs(coefficients[0]!) + Math.abs(coefficients[1]!) * (2 + (1 + Math.abs(centre)) / radius);
-}
-
-function crossing(panel: Panel, epsilon: number): number {
-  let low = -1;
-  let high = 1;
-  for (let round = 0; round < 60; round += 1) {
-    const middle = (low + high) / 2;
-    if (panelLoss(panel, middle) < epsilon) low = middle;
-    else high = middle;
-  }
-  return low;
 }
 
 /** ε at which a pair of bounds on δ meets `delta`, both ends; `highest` is an ε that is certainly enough. */

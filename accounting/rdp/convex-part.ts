@@ -14,14 +14,14 @@ const seriesTerms = 40;
 export class ConvexPart {
   readonly power: number;
   /** |r - 1| below this is left to the series. */
-  private readonly near: number;
+  readonly #near: number;
   /** Ratios of neighbouring terms of the binomial series. */
-  private readonly ratios = new Float64Array(seriesTerms);
+  readonly #ratios = new Float64Array(seriesTerms);
 
   constructor(power: number) {
     this.power = power;
-    this.near = 0.1 / Math.max(2, Math.abs(power));
-    for (let i = 2; i < seriesTerms; i += 1) this.ratios[i] = (power - i) / (i + 1);
+    this.#near = 0.1 / Math.max(2, Math.abs(power));
+    for (let i = 2; i < seriesTerms; i += 1) this.#ratios[i] = (power - i) / (i + 1);
   }
 
   /**
@@ -32,7 +32,7 @@ export class ConvexPart {
    */
   at(loss: number, excess: number): number {
     const { power } = this;
-    if (excess < this.near && excess > -this.near) return this.series(excess);
+    if (excess < this.#near && excess > -this.#near) return this.#series(excess);
     if (power > 0 && power < 2) return (1 + excess) * Math.expm1((power - 1) * loss) - (power - 1) * excess;
     if (power < 0 && power > -1) return Math.expm1(power * loss) - power * excess;
     // Away from r = 1 nothing is lost by exp, which takes half the time of expm1.
@@ -58,8 +58,9 @@ export class ConvexPart {
   }
 
   /** The binomial series from its second term; the terms fall at least twentyfold each. */
-  private series(excess: number): number {
-    const { power, ratios } = this;
+  #series(excess: number): number {
+    const { power } = this;
+    const ratios = this.#ratios;
     let term = ((power * (power - 1)) / 2) * excess * excess;
     let total = 0;
     for (let i = 2; i < seriesTerms && Math.abs(term) > total * 1e-18; i += 1) {
@@ -72,23 +73,23 @@ export class ConvexPart {
 
 /** Sum of positive numbers given by their logs. */
 export class LogSum {
-  private largest = -Infinity;
-  private scaled = 0;
+  #largest = -Infinity;
+  #scaled = 0;
 
   get value(): number {
-    return this.scaled === 0 ? -Infinity : this.largest + Math.log(this.scaled);
+    return this.#scaled === 0 ? -Infinity : this.#largest + Math.log(this.#scaled);
   }
 
   add(log: number): void {
     if (log === -Infinity) return;
-    if (log > this.largest) {
-      this.scaled *= Math.exp(this.largest - log);
-      this.largest = log;
-      this.scaled += 1;
+    if (log > this.#largest) {
+      this.#scaled *= Math.exp(this.#largest - log);
+      this.#largest = log;
+      this.#scaled += 1;
       return;
     }
     // The sum is at least 1, so that smaller terms would be rounded away.
-    if (log - this.largest > -38) this.scaled += Math.exp(log - this.largest);
+    if (log - this.#largest > -38) this.#scaled += Math.exp(log - this.#largest);
   }
 }
 

@@ -66,17 +66,17 @@ class Replacement {
   logMoment(order: number): number {
     const from = this.shift / 2;
     const to = order * this.shift + reach;
-    const rule = this.ruleOf(order);
+    const rule = this.#ruleOf(order);
     const sum = new LogSum();
     addIntegral(sum, rule, { from, to, logFloor: highest(rule, from, to) - 45 });
-    sum.add(this.logTail(order, to));
+    sum.add(this.#logTail(order, to));
     return logOnePlusExp(sum.value + rounding);
   }
 
-  private ruleOf(order: number): PanelRule {
+  #ruleOf(order: number): PanelRule {
     const [above, below] = [new ConvexPart(order), new ConvexPart(1 - order)];
     const logConvex = (x: number): number => {
-      const { loss, excess } = this.ratioAt(x);
+      const { loss, excess } = this.#ratioAt(x);
       if (order * loss < 600) return Math.log(above.at(loss, excess) + below.at(loss, excess));
       const [most, least] = [above.logAt(loss, excess), below.logAt(loss, excess)];
       return most + logOnePlusExp(least - most);
@@ -89,7 +89,7 @@ class Replacement {
     };
   }
 
-  private ratioAt(x: number): { loss: number; excess: number } {
+  #ratioAt(x: number): { loss: number; excess: number } {
     const exponent = this.shift * (x - this.shift / 2);
     const excess = this.probability * Math.expm1(exponent);
     const loss = exponent < 600 ? Math.log1p(excess) : Math.log(this.probability) + exponent;
@@ -97,8 +97,8 @@ class Replacement {
   }
 
   /** The integrand is at most N(0) (r^a + (a-1) r), and log r rises by at most `shift` from the last place. */
-  private logTail(order: number, last: number): number {
-    const { loss } = this.ratioAt(last);
+  #logTail(order: number, last: number): number {
+    const { loss } = this.#ratioAt(last);
     const power = order * loss - Math.log(last - order * this.shift);
     const linear = Math.log(order - 1) + loss - Math.log(last - this.shift);
     return logDensity(last) + power + logOnePlusExp(linear - power);

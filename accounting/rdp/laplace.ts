@@ -82,12 +82,12 @@ class SampledLaplace {
   logMoment(part: ConvexPart): number {
     const { shift } = this;
     const sum = new LogSum();
-    sum.add(-Math.LN2 + this.logConvex(part, 0));
-    sum.add(-Math.LN2 - shift + this.logConvex(part, shift));
+    sum.add(-Math.LN2 + this.#logConvex(part, 0));
+    sum.add(-Math.LN2 - shift + this.#logConvex(part, shift));
     const rule = {
-      logIntegrand: (x: number) => -Math.LN2 - x + this.logConvex(part, x),
+      logIntegrand: (x: number) => -Math.LN2 - x + this.#logConvex(part, x),
       logBound: (from: number, to: number) =>
-        Math.log(-Math.expm1(from - to) / 2) - from + this.largestConvex(part, from, to),
+        Math.log(-Math.expm1(from - to) / 2) - from + this.#largestConvex(part, from, to),
       longest: () => Math.min(0.5, 4 / (1 + 2 * Math.abs(part.power))),
     };
     addIntegral(sum, rule, { from: 0, to: shift, logFloor: sum.value - 39 });
@@ -95,11 +95,11 @@ class SampledLaplace {
   }
 
   /** φ falls to r = 1 and rises from there. */
-  private largestConvex(part: ConvexPart, from: number, to: number): number {
-    return Math.max(this.logConvex(part, from), this.logConvex(part, to));
+  #largestConvex(part: ConvexPart, from: number, to: number): number {
+    return Math.max(this.#logConvex(part, from), this.#logConvex(part, to));
   }
 
-  private logConvex(part: ConvexPart, x: number): number {
+  #logConvex(part: ConvexPart, x: number): number {
     const exponent = 2 * x - this.shift;
     const excess = this.sampled * Math.expm1(exponent);
     if (exponent < 600) return part.logAt(Math.log1p(excess), excess);

@@ -77,19 +77,20 @@ function stepFor(digits: number, shift: number, direction: Direction): number {
 class Side {
   readonly logWeights: number[] = [];
   readonly losses: number[] = [];
-  private readonly weights: number[] = [];
-  private readonly excesses: number[] = [];
+  readonly #weights: number[] = [];
+  readonly #excesses: number[] = [];
 
   push(logWeight: number, loss: number): void {
     this.logWeights.push(logWeight);
-    this.weights.push(Math.exp(logWeight));
+    this.#weights.push(Math.exp(logWeight));
     this.losses.push(loss);
-    this.excesses.push(Math.expm1(loss));
+    this.#excesses.push(Math.expm1(loss));
   }
 
   /** Far from the middle first, so that small terms come first. */
   total(part: ConvexPart, last: number): number {
-    const { logWeights, losses, weights, excesses } = this;
+    const { logWeights, losses } = this;
+    const [weights, excesses] = [this.#weights, this.#excesses];
     let total = 0;
     for (let place = last; place >= 0; place -= 1) {
       const loss = losses[place]!;
@@ -103,7 +104,7 @@ class Side {
 
   addTo(sum: LogSum, part: ConvexPart, last: number): void {
     for (let place = last; place >= 0; place -= 1)
-      sum.add(this.logWeights[place]! + part.logAt(this.losses[place]!, this.excesses[place]!));
+      sum.add(this.logWeights[place]! + part.logAt(this.losses[place]!, this.#excesses[place]!));
   }
 }
 
@@ -112,33 +113,33 @@ class Nodes {
   readonly direction: Direction;
   readonly step: number;
   readonly shift: number;
-  private readonly mixture: Mixture;
-  private readonly right = new Side();
-  private readonly left = new Side();
-  private readonly strips: Strip[];
+  readonly #mixture: Mixture;
+  readonly #right = new Side();
+  readonly #left = new Side();
+  readonly #strips: Strip[];
 
   constructor(mixture: Mixture, direction: Direction, step: number) {
-    this.mixture = mixture;
+    this.#mixture = mixture;
     this.direction = direction;
     this.step = step;
     this.shift = largestShift(mixture);
-    this.strips = angles.map(angle => stripAt(angle, this));
+    this.#strips = angles.map(angle => stripAt(angle, this));
   }
 
   /** log of the rule's sum over nodes `first` < 0 to `last` >= 0, none of whose terms is above exp(logMost). */
   logTotal(part: ConvexPart, [first, last]: readonly [number, number], logMost: number): number {
-    this.reach(first, last);
+    this.#reach(first, last);
     // Small moments are summed as they are, which takes a third of the time.
-    if (logMost < 600) return Math.log(this.left.total(part, -1 - first) + this.right.total(part, last));
+    if (logMost < 600) return Math.log(this.#left.total(part, -1 - first) + this.#right.total(part, last));
     const sum = new LogSum();
-    this.left.addTo(sum, part, -1 - first);
-    this.right.addTo(sum, part, last);
+    this.#left.addTo(sum, part, -1 - first);
+    this.#right.addTo(sum, part, last);
     return sum.value;
   }
 
   /** Log weight (of h·Q) and log ratio at a node within reach. */
   at(index: number): [logWeight: number, loss: number] {
-    const side = index >= 0 ? this.right : this.left;
+    const side = index >= 0 ? this.#right : this.#left;
     const place = index >= 0 ? index : -1 - index;
     return [side.logWeights[place]!, side.losses[place]!];
   }
@@ -147,7 +148,7 @@ class Nodes {
   logRuleError({ power, negative }: Shape, logMoment: number): number {
     const logConstant = Math.log(1 + 2 * Math.max(power, 1 - power));
     let least = Infinity;
-    for (const { height, logCosine, logDecay } of this.strips) {
+    for (const { height, logCosine, logDecay } of this.#strips) {
       const growth = logMoment - negative * logCosine;
       const logMass = (height * height) / 2 + logOnePlusExp(growth - logConstant) + logConstant;
       least = Math.min(least, Math.LN2 + logMass - logDecay);
@@ -155,18 +156,18 @@ class Nodes {
     return least;
   }
 
-  private reach(first: number, last: number): void {
-    for (let next = this.right.losses.length; next <= last; next += 1) this.compute(this.right, next);
-    for (let next = this.left.losses.length; next <= -1 - first; next += 1)
-      this.compute(this.left, -1 - next);
+  #reach(first: number, last: number): void {
+    for (let next = this.#right.losses.length; next <= last; next += 1) this.#compute(this.#right, next);
+    for (let next = this.#left.losses.length; next <= -1 - first; next += 1)
+      this.#compute(this.#left, -1 - next);
   }
 
-  private compute(side: Side, index: number): void {
+  #compute(side: Side, index: number): void {
     const x = index * this.step;
     const base = Math.log(this.step) - 0.5 * Math.log(2 * Math.PI) - (x * x) / 2;
-    const loss = logRatio(this.mixture, x);
+    const loss = logRatio(this.#mixture, x);
     if (this.direction !== 'replace') return side.push(base, loss);
-    const mirrored = logRatio(this.mixture, -x);
+    const mirrored = logRatio(this.#mixture, -x);
     side.push(base + mirrored, loss - mirrored);
   }
 }

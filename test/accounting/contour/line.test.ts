@@ -70,7 +70,7 @@ describe('layLine()', () => {
   it('ends at the finest line that is allowed', () => {
     const line = layLine(parts, { ...saddle, epsilon: 3, gap: 1e-16 });
     expect(line.isFinest).toBe(true);
-    expect(line.terms).toBeLessThanOrEqual(2 ** 20);
+    expect(line.terms).toBeLessThanOrEqual(2 ** 21);
   });
 });
 

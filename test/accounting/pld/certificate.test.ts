@@ -170,7 +170,8 @@ describe('composeOnGrid()', () => {
         (sum, [index, mass]) => sum + mass * Math.max(0, -Math.expm1(epsilon - index * spacing)),
         0,
       );
-      const error = slow * 1e-9 + profile.absoluteError * Math.exp(profile.logScale - profile.tilt * epsilon);
+      const error =
+        slow * 1e-9 + profile.errorAt(epsilon) * Math.exp(profile.logScale - profile.tilt * epsilon);
       expect(deltaUpper(profile, epsilon)).toBeGreaterThanOrEqual(slow * (1 - 1e-11));
       expect(deltaUpper(profile, epsilon)).toBeLessThanOrEqual(slow + 2 * error + profile.outside);
     }

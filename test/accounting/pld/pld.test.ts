@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { CertifiedBound } from '../../../accounting/profiles/search.ts';
+import type { CertifiedBound } from '../../../accounting/profiles/composer.ts';
 import { DpError } from '../../../accounting/check.ts';
 import {
   gaussianEvent,

@@ -39,12 +39,66 @@ export {
   textLengths,
 } from './lengths.ts';
 export {
+  addContributions,
   type CapEffect,
+  capEffects,
   type ContributionBucket,
+  type Contributions,
+  contributionsOf,
   contributionStatistics,
   type ContributionStatistics,
   defaultCaps,
 } from './statistics.ts';
+export { defaultShares, SizeHistogram, sizeStatistics, type SizeStatistics } from './statistics-sizes.ts';
+export {
+  defaultLargest,
+  type PrivateHistogram,
+  publicEdges,
+  releaseContributions,
+  type ReleaseOptions,
+} from './private-histogram.ts';
+export {
+  type Estimate,
+  type PrivateCapEffect,
+  type PrivateQuantile,
+  privateStatistics,
+  type PrivateStatistics,
+  type PrivateStatisticsOptions,
+  type RecordsRange,
+} from './private-statistics.ts';
+export { type Coverage, privateCap, type PrivateCap, type PrivateCapOptions } from './private-cap.ts';
+export {
+  type ChoiceStatus,
+  type CrossUserChoice,
+  eventsOfCosts,
+  type Origin,
+  parsePrivacyCost,
+  type PrivacyCost,
+  privacyCostOf,
+  type PrivateOrigin,
+  type PublicOrigin,
+  type SelectionChoice,
+  type SourcedCap,
+  spendingChoices,
+  statusOf,
+  type UserLocalChoice,
+  type ValueChoice,
+} from './safety.ts';
+export {
+  type OwnedRecords,
+  type OwnedSelection,
+  type OwnerLists,
+  ownerLists,
+  selectOwned,
+} from './owners.ts';
+export {
+  normaliseUser,
+  userIdVariants,
+  type UserIdVariants,
+  type UserNormalisation,
+  userNormalisations,
+  type VariantCounts,
+} from './user-ids.ts';
 export {
   formatOf,
   readTable,
@@ -58,6 +112,10 @@ export {
 export {
   type CrossUserDuplicates,
   crossUserDuplicates,
+  DuplicateCounter,
+  type DuplicateOptions,
+  duplicateReport,
+  type DuplicateReport,
   normalisedText,
   type TextComparison,
 } from './duplicates.ts';

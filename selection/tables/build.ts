@@ -1,6 +1,9 @@
 import { Data, DataType, type Field, Precision, Utf8 } from 'apache-arrow';
 import { DpError } from '../../accounting/check.ts';
 
+/** Cells up to this long are copied byte by byte, which costs less than a view. */
+export const shortCell = 64;
+
 /** Collects text, cell by cell, into Utf8 batches. */
 export class TextBuilder {
   #bytes: Buffer = Buffer.allocUnsafe(1 << 12);
@@ -24,6 +27,21 @@ export class TextBuilder {
       this.#used += this.#write(cell);
     }
     this.#offsets[++this.#count] = this.#used;
+  }
+
+  /** Adds the UTF-8 bytes of a cell that lie in a longer run. */
+  appendSlice(source: Uint8Array, start: number, end: number): void {
+    this.#reserveRow();
+    this.#reserveBytes(end - start);
+    this.#valid[this.#count >> 3]! |= 1 << (this.#count & 7);
+    const bytes = this.#bytes;
+    let to = this.#used;
+    if (end - start > shortCell) {
+      bytes.set(source.subarray(start, end), to);
+      to += end - start;
+    } else for (let from = start; from < end; from++) bytes[to++] = source[from]!;
+    this.#used = to;
+    this.#offsets[++this.#count] = to;
   }
 
   /** Closes the batch and starts the next. */

@@ -1,141 +1,120 @@
 import { isUtf8 } from 'node:buffer';
-import { once } from 'node:events';
-import { type Data, Field, type Table, Utf8 } from 'apache-arrow';
-import { CsvError, parse, type Parser } from 'csv-parse';
-import { DpError } from '../../accounting/check.ts';
+import { type Data, Field, Utf8 } from 'apache-arrow';
 import { TextBuilder } from './build.ts';
-import { invalidFile, readText } from './source.ts';
-import { batchBytes, batchRows, tableOf } from './take.ts';
+import { type CsvRow, CsvRows } from './csv-rows.ts';
+import { longestRow, RowFaults, type RowOptions, type SkipReason } from './row-faults.ts';
+import { invalidFile } from './source.ts';
+import type { ColumnBatch, FileReader } from './table-file.ts';
+import { batchBytes, batchRows } from './take.ts';
 
-const faults: Readonly<Record<string, string>> = {
-  CSV_RECORD_INCONSISTENT_COLUMNS: 'has another number of cells than the header',
-  CSV_RECORD_INCONSISTENT_FIELDS_LENGTH: 'has another number of cells than the header',
-  CSV_QUOTE_NOT_CLOSED: 'opens a quote that is never closed',
-  CSV_INVALID_CLOSING_QUOTE: 'has text after a closing quote',
-  INVALID_OPENING_QUOTE: 'has a quote inside an unquoted cell',
-  CSV_MAX_RECORD_SIZE: 'is too long',
-};
-
-/** Rows of cells as bytes, the header first. */
-class CsvTable {
-  readonly #path: string;
-  #names: string[] = [];
-  #builders: TextBuilder[] = [];
-  readonly #batches: Data[][] = [];
-  #row = 0;
-  #inBatch = 0;
-
-  constructor(path: string) {
-    this.#path = path;
-  }
-
-  /** Data rows so far, the header not counted. */
-  get rows(): number {
-    return this.#row;
-  }
-
-  append(cells: readonly Uint8Array[]): void {
-    if (this.#names.length === 0) {
-      this.#open(cells);
-      return;
-    }
-    this.#row += 1;
-    for (const [index, cell] of cells.entries()) this.#builders[index]!.append(cell);
-    this.#inBatch += 1;
-    const isLarge = this.#builders.some(builder => builder.byteLength > batchBytes);
-    if (this.#inBatch >= batchRows || isLarge) this.#closeBatch();
-  }
-
-  finish(): Table {
-    if (this.#inBatch > 0) this.#closeBatch();
-    if (this.#names.length === 0)
-      throw invalidFile(this.#path, 'it is empty', 'Give a header and at least one row');
-    if (this.#row === 0)
-      throw invalidFile(this.#path, 'it holds a header and 0 rows', 'Give at least one row');
-    return tableOf(
-      this.#names.map(name => new Field(name, new Utf8(), false)),
-      this.#batches,
-    );
-  }
-
-  #open(cells: readonly Uint8Array[]): void {
-    if (!cells.every(cell => isUtf8(cell)))
-      throw invalidFile(this.#path, 'its header holds invalid UTF-8', 'Save it as UTF-8');
-    this.#names = cells.map(cell => Buffer.from(cell).toString('utf8'));
-    const twice = this.#names.find((name, index) => this.#names.indexOf(name) < index);
-    if (twice !== undefined) {
-      throw invalidFile(
-        this.#path,
-        `its header names the column ${JSON.stringify(twice)} twice`,
-        'Rename one of them',
-      );
-    }
-    this.#builders = this.#names.map(() => new TextBuilder());
-    this.#batches.push(...this.#names.map(() => []));
-  }
-
-  #closeBatch(): void {
-    for (const [index, builder] of this.#builders.entries()) this.#batches[index]!.push(builder.finish());
-    this.#inBatch = 0;
-  }
+interface CsvOptions extends RowOptions {
+  readonly delimiter: string;
 }
 
-function asCells(cells: unknown): Uint8Array[] {
-  return Array.isArray(cells) ? cells.filter(cell => cell instanceof Uint8Array) : [];
-}
-
-function parserFor(table: CsvTable, delimiter: string): Parser {
-  return parse({
-    delimiter,
-    encoding: null,
-    record_delimiter: ['\n', '\r\n'],
-    skip_empty_lines: true,
-    // With `encoding: null` cells are bytes, which the declared types do not say.
-    on_record: (cells: unknown) => {
-      table.append(asCells(cells));
-      return null;
-    },
+function headerOf(path: string, { bytes, starts, ends }: CsvRow): string[] {
+  const names = starts.map((start, c) => {
+    const cell = bytes.subarray(start, ends[c]);
+    if (isUtf8(cell)) return cell.toString('utf8');
+    throw invalidFile(path, 'its header holds invalid UTF-8', 'Save it as UTF-8');
   });
+  const twice = names.find((name, index) => names.indexOf(name) < index);
+  if (twice === undefined) return names;
+  throw invalidFile(path, `its header names the column ${JSON.stringify(twice)} twice`, 'Rename one of them');
 }
 
-function csvFault(path: string, table: CsvTable, error: unknown): unknown {
-  if (!(error instanceof CsvError)) return error;
-  // The parser's own message may quote the text, which must not appear.
-  const fault = faults[error.code] ?? `is malformed (${error.code})`;
-  return invalidFile(
-    path,
-    `row ${table.rows + 1} ${fault}`,
-    'Quote cells that hold separators, quotes or line ends',
-  );
-}
+/** One CSV file, whose faulty rows are known. */
+class CsvReader implements FileReader {
+  readonly #path: string;
+  readonly #delimiter: string;
+  readonly #longest: number;
+  readonly #faults: RowFaults;
+  #names: readonly string[] = [];
 
-async function feed(path: string, parser: Parser): Promise<void> {
-  for await (const piece of readText(path)) {
-    if (!parser.write(piece)) await once(parser, 'drain');
+  constructor(path: string, options: CsvOptions) {
+    this.#path = path;
+    this.#delimiter = options.delimiter;
+    this.#longest = options.longestRow ?? longestRow;
+    this.#faults = new RowFaults(path, { unit: 'row', policy: options.onError ?? 'error' });
   }
-  parser.end();
+
+  get fields(): readonly Field[] {
+    return this.#names.map(name => new Field(name, new Utf8(), false));
+  }
+
+  get skipped(): ReadonlyMap<SkipReason, number> {
+    return this.#faults.counts;
+  }
+
+  /** The first pass: finds the header and the faulty rows. */
+  async scan(): Promise<void> {
+    let last = -1;
+    const rows = this.#rows((row, number) => {
+      last = number;
+      if (number === 0) this.#names = headerOf(this.#path, row);
+      else this.#judge(row, number);
+    });
+    while ((await rows.next()).done !== true);
+    if (last < 0) throw invalidFile(this.#path, 'it is empty', 'Give a header and at least one row');
+    if (last === 0) throw invalidFile(this.#path, 'it holds a header and 0 rows', 'Give at least one row');
+  }
+
+  async *batches(columns: readonly string[]): AsyncGenerator<ColumnBatch> {
+    const wanted = columns.map(name => this.#names.indexOf(name));
+    const builders = wanted.map(() => new TextBuilder());
+    const isSkipped = this.#faults.filter();
+    const ready: ColumnBatch[] = [];
+    let rows = 0;
+    const close = (): void => {
+      ready.push({ rows, columns: builders.map((builder): Data => builder.finish()) });
+      rows = 0;
+    };
+    const pieces = this.#rows(({ bytes, starts, ends }, number) => {
+      if (number === 0 || isSkipped(number)) return;
+      for (const [c, index] of wanted.entries())
+        builders[c]!.appendSlice(bytes, starts[index]!, ends[index]!);
+      rows += 1;
+      if (rows >= batchRows || builders.some(builder => builder.byteLength > batchBytes)) close();
+    });
+    while ((await pieces.next()).done !== true) yield* ready.splice(0);
+    if (rows > 0) close();
+    yield* ready;
+  }
+
+  #rows(onRow: (row: CsvRow, number: number) => void): AsyncGenerator<void> {
+    // Where rows may be skipped, one that is somewhat too long is read to its end first.
+    const longest = this.#faults.isStrict ? this.#longest : 4 * this.#longest;
+    return new CsvRows(this.#path, onRow, { delimiter: this.#delimiter, longest }).pieces();
+  }
+
+  #judge(row: CsvRow, number: number): void {
+    const reason = this.#reasonAgainst(row);
+    if (reason !== undefined) this.#faults.add(number, reason);
+  }
+
+  #reasonAgainst({ bytes, starts, start, end, hasStrayQuote }: CsvRow): SkipReason | undefined {
+    if (hasStrayQuote) return 'quotes';
+    if (starts.length !== this.#names.length) return 'number of cells';
+    if (end - start > this.#longest) return 'too long';
+    const row = bytes.subarray(start, end);
+    if (!isUtf8(row)) return 'invalid UTF-8';
+    return !this.#faults.isStrict && row.includes(0) ? 'NUL' : undefined;
+  }
 }
 
 /**
- * Reads CSV (RFC 4180) with a header: UTF-8, `\n` or `\r\n`, quoted cells may hold line ends, packed by gzip or not; a
- * byte order mark at the start is dropped. CSV has no types, so every column is text; an empty cell is empty text.
+ * Opens a CSV file (RFC 4180) with a header: UTF-8, `\n` or `\r\n`, quoted cells may hold line ends, packed by gzip or
+ * not; a byte order mark at the start is dropped, blank lines are passed over. CSV has no types, so every column is
+ * text; an empty cell is empty text. The file is read once to find faulty rows.
  *
- * @param options - `delimiter`: default `,`
- * @throws DpError `INVALID_DATA` with the row, counted from 1 below the header
+ * @param options - `delimiter`: one ASCII character, such as `,`
+ * @throws DpError `INVALID_DATA` with the row, counted from 1 below the header, unless it is skipped; text after a
+ *   closing quote and a quote that is never closed cannot be skipped, because the next row could start anywhere
  */
-export async function readCsv(path: string, options: { delimiter?: string } = {}): Promise<Table> {
-  const table = new CsvTable(path);
-  const parser = parserFor(table, options.delimiter ?? ',');
-  const parsed = new Promise<void>((resolve, reject) => {
-    parser.once('end', resolve);
-    parser.once('error', reject);
-  });
-  parser.resume();
-  try {
-    await Promise.all([parsed, feed(path, parser)]);
-  } catch (error) {
-    parser.destroy();
-    throw error instanceof DpError ? error : csvFault(path, table, error);
-  }
-  return table.finish();
+export async function openCsv(
+  path: string,
+  options: CsvOptions,
+): Promise<FileReader & { readonly skipped: ReadonlyMap<SkipReason, number> }> {
+  const reader = new CsvReader(path, options);
+  await reader.scan();
+  return reader;
 }

@@ -8,9 +8,10 @@ import {
   Map_,
   Struct,
   Type,
-  type Vector,
+  Vector,
 } from 'apache-arrow';
 import { DpError } from '../../accounting/check.ts';
+import { shortCell } from './build.ts';
 import { isNullAt } from './cells.ts';
 
 /** Where cells lie: a batch and a row within it; batch -1 stands for null. */
@@ -22,6 +23,16 @@ export interface Places {
 /** Arrow keeps at most this many bytes of text or binary in one batch. */
 const mostBytes = 2 ** 31 - 1;
 
+/** A batch without rows, children and dictionary included, as a stand-in where there is none to copy from. */
+export function emptyBatch(type: DataType): Data {
+  if (DataType.isDictionary(type)) {
+    const entries = new Vector([emptyBatch(type.dictionary)]);
+    return new Data(type, 0, 0, 0, { 1: new type.indices.ArrayType(0) }, [], entries);
+  }
+  const children = (type.children ?? []).map(child => emptyBatch(child.type));
+  return new Data(type, 0, 0, 0, {}, children);
+}
+
 interface Validity {
   readonly bitmap: Uint8Array;
   readonly nullCount: number;
@@ -32,7 +43,15 @@ function isNullPlace(batches: readonly Data[], at: Places, i: number): boolean {
   return batch < 0 || isNullAt(batches[batch]!, at.row[i]!);
 }
 
+/** True where some of the cells may be null; tells cheaply that none is. */
+function mayHoldNulls(batches: readonly Data[], at: Places): boolean {
+  if (batches.some(({ nullCount }) => nullCount > 0)) return true;
+  for (let i = 0; i < at.batch.length; i++) if (at.batch[i]! < 0) return true;
+  return false;
+}
+
 function validityOf(batches: readonly Data[], at: Places): Validity {
+  if (!mayHoldNulls(batches, at)) return { bitmap: new Uint8Array(0), nullCount: 0 };
   const count = at.row.length;
   const bitmap = new Uint8Array((count + 7) >> 3);
   let valid = 0;
@@ -127,8 +146,9 @@ function spansOf(batches: readonly Data[], at: Places): Spans {
   const starts = new Float64Array(at.row.length);
   const ends = new Float64Array(at.row.length);
   const offsets: (Int32Array | BigInt64Array)[] = batches.map(batch => batch.valueOffsets);
+  const isSparse = mayHoldNulls(batches, at);
   for (let i = 0; i < at.row.length; i++) {
-    if (isNullPlace(batches, at, i)) continue;
+    if (isSparse && isNullPlace(batches, at, i)) continue;
     const own = offsets[at.batch[i]!]!;
     starts[i] = Number(own[at.row[i]!]!);
     ends[i] = Number(own[at.row[i]! + 1]!);
@@ -163,19 +183,31 @@ function tooLarge(bytes: number): DpError {
   );
 }
 
-/** Cells up to this long are copied byte by byte, which costs less than a view. */
-const shortCell = 24;
+/** Index after the last of the cells from `i` on that lie one after the other in the same batch. */
+function runEnd(spans: Spans, at: Places, i: number): number {
+  let last = i;
+  while (
+    last + 1 < at.row.length &&
+    at.batch[last + 1] === at.batch[i] &&
+    spans.starts[last + 1] === spans.ends[last]
+  )
+    last += 1;
+  return last + 1;
+}
 
 function gatherBytes(batches: readonly Data[], at: Places, large: boolean): Parts {
   const spans = spansOf(batches, at);
   const { offsets, total } = offsetsOf(spans, large);
   const values = new Uint8Array(total);
   const sources: Uint8Array[] = batches.map(batch => batch.values ?? new Uint8Array(0));
-  for (let i = 0, out = 0; i < at.row.length; i++) {
+  for (let i = 0, out = 0; i < at.row.length;) {
+    const next = runEnd(spans, at, i);
     const start = spans.starts[i]!;
-    const end = spans.ends[i]!;
+    const end = spans.ends[next - 1]!;
+    const batch = at.batch[i]!;
+    i = next;
     if (start === end) continue;
-    const source = sources[at.batch[i]!]!;
+    const source = sources[batch]!;
     if (end - start > shortCell) values.set(source.subarray(start, end), out);
     else for (let from = start, to = out; from < end; from++, to++) values[to] = source[from]!;
     out += end - start;

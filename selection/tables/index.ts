@@ -1,56 +1,24 @@
 import type { Table } from 'apache-arrow';
 import { checkChoice, DpError } from '../../accounting/check.ts';
-import { readArrow, writeArrow } from './arrow.ts';
-import { readCsv } from './csv.ts';
-import { readJsonl } from './jsonl.ts';
+import { extensionOf, formatOf, type TableFormat, tableFormats } from './formats.ts';
 import { writeSafely } from './output.ts';
-import { readParquet, writeParquet } from './parquet.ts';
-import { invalidFile, peek } from './source.ts';
+import { openSink } from './table-sink.ts';
+import { collectTable, openTables } from './table-source.ts';
 
+export { formatOf, type TableFormat, tableFormats } from './formats.ts';
+export { expandInputs } from './expand.ts';
+export type { RowPolicy, SkipReason } from './row-faults.ts';
+export { RowStore } from './row-store.ts';
+export { type SpooledInput, spoolInput } from './spool.ts';
 export { takeRows, textTable, withTextColumn } from './take.ts';
-
-/** How a table is stored. `arrow` is an IPC file or stream when read, an IPC file when written. */
-export type TableFormat = 'arrow' | 'parquet' | 'jsonl' | 'csv';
-
-export const tableFormats: readonly TableFormat[] = ['arrow', 'parquet', 'jsonl', 'csv'];
-
-const byExtension: Readonly<Record<string, TableFormat>> = {
-  arrow: 'arrow',
-  arrows: 'arrow',
-  feather: 'arrow',
-  ipc: 'arrow',
-  parquet: 'parquet',
-  pq: 'parquet',
-  jsonl: 'jsonl',
-  ndjson: 'jsonl',
-  csv: 'csv',
-  tsv: 'csv',
-};
-
-function extensionOf(path: string): string {
-  return /\.([^./\\]+)(?:\.gz)?$/i.exec(path)?.[1]?.toLowerCase() ?? '';
-}
-
-/**
- * The format that a file name stands for: `.arrow .arrows .ipc .feather`, `.parquet .pq`, `.jsonl .ndjson`, `.csv .tsv`;
- * the last two also with `.gz`.
- *
- * @throws DpError `INVALID_ARGUMENT` where the extension is none of these
- * @example
- * ```ts
- * formatOf('mail/speeches.jsonl.gz'); // 'jsonl'
- * ```
- */
-export function formatOf(path: string): TableFormat {
-  const extension = extensionOf(path);
-  const format = byExtension[extension];
-  if (format !== undefined) return format;
-  const known = Object.keys(byExtension).join(', ');
-  throw new DpError(
-    'INVALID_ARGUMENT',
-    `Cannot tell the format of ${path}: its extension is "${extension}". Use one of ${known}, or name the format.`,
-  );
-}
+export { openSink, openStreamSink, type TableSink } from './table-sink.ts';
+export {
+  type BatchOptions,
+  openTables,
+  type OpenTablesOptions,
+  type SourceBatch,
+  type TableSource,
+} from './table-source.ts';
 
 /**
  * Reads a whole table into memory.
@@ -72,18 +40,7 @@ export async function readTable(path: string, options: { format?: TableFormat } 
     name: 'format',
     choices: tableFormats,
   });
-  const start = await peek(path, 4);
-  if (start.length === 0) throw invalidFile(path, 'it is empty', 'Give a table with at least one record');
-  switch (format) {
-    case 'arrow':
-      return readArrow(path);
-    case 'parquet':
-      return readParquet(path);
-    case 'jsonl':
-      return readJsonl(path);
-    default:
-      return readCsv(path, { delimiter: extensionOf(path) === 'tsv' ? '\t' : ',' });
-  }
+  return collectTable(await openTables([path], { format }));
 }
 
 function writableFormat(path: string): 'arrow' | 'parquet' {
@@ -102,8 +59,14 @@ export function checkWritable(path: string): void {
 
 /** Writes straight to `path`, in the format that the name `as` stands for. */
 export async function writeAs(table: Table, path: string, as: string): Promise<void> {
-  if (writableFormat(as) === 'parquet') await writeParquet(table, path);
-  else await writeArrow(table, path, { stream: extensionOf(as) === 'arrows' });
+  const format = writableFormat(as);
+  const sink = await openSink(path, { schema: table.schema, format, isStream: extensionOf(as) === 'arrows' });
+  try {
+    for (const batch of table.batches) await sink.write(batch);
+    await sink.finish();
+  } finally {
+    await sink.abort();
+  }
 }
 
 /**

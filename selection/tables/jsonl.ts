@@ -1,299 +1,222 @@
-import { isUtf8 } from 'node:buffer';
-import {
-  Bool,
-  Data,
-  type DataType,
-  Field,
-  Float64,
-  Int64,
-  List,
-  Null,
-  Struct,
-  type Table,
-  Utf8,
-} from 'apache-arrow';
-import type { DpError } from '../../accounting/check.ts';
+import { type Data, DataType, Field } from 'apache-arrow';
 import { isWellFormed } from '../rule.ts';
 import { buildData, isRecord, TextBuilder } from './build.ts';
-import { invalidFile, readLineRuns } from './source.ts';
-import { batchBytes, batchRows, tableOf } from './take.ts';
+import { type Shape, ShapeFault, typeOf, widen } from './json-shape.ts';
+import { readLines } from './lines.ts';
+import { longestRow, RowFaults, type RowOptions, type SkipReason } from './row-faults.ts';
+import { invalidFile } from './source.ts';
+import type { ColumnBatch, FileReader } from './table-file.ts';
+import { batchBytes, batchRows } from './take.ts';
 
-type Kind = 'text' | 'number' | 'boolean' | 'nested';
+const escapedSurrogate = /\\u[dD][89a-fA-F]/;
+const escapedNul = '\\u0000';
 
-const kindNames: Record<Kind, string> = {
-  text: 'text',
-  number: 'a number',
-  boolean: 'true or false',
-  nested: 'a list or an object',
-};
-
-function kindOf(value: unknown): Kind {
-  if (typeof value === 'string') return 'text';
-  if (typeof value === 'number') return 'number';
-  return typeof value === 'boolean' ? 'boolean' : 'nested';
+function someText(value: unknown, test: (text: string) => boolean): boolean {
+  if (typeof value === 'string') return test(value);
+  if (typeof value !== 'object' || value === null) return false;
+  return Object.entries(value).some(([key, inner]) => test(key) || someText(inner, test));
 }
 
-/** A fault of one value, to be named with its line by the caller. */
-class ValueFault extends Error {}
-
-/** One key of the objects; batches of raw values until the whole file has shown the type. */
-class JsonColumn {
-  #kind: Kind | undefined;
-  #text: TextBuilder = new TextBuilder();
-  #values: unknown[] = [];
-  #count = 0;
-  readonly #batches: (Data | unknown[] | number)[] = [];
-  #isFractional = false;
-  #unsafeLine = 0;
-
-  get byteLength(): number {
-    return this.#text.byteLength;
+function parseLine(line: string): Record<string, unknown> | SkipReason {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(line);
+  } catch {
+    // The parser's own message quotes the text, which must not appear.
+    return 'invalid JSON';
   }
+  if (!isRecord(parsed)) return 'no object';
+  const isLone = escapedSurrogate.test(line) && someText(parsed, text => !isWellFormed(text));
+  return isLone ? 'lone surrogate' : parsed;
+}
 
-  /** Number of cells in the open batch. */
-  get count(): number {
-    return this.#count;
-  }
+interface UnsafeNumber {
+  readonly path: string;
+  readonly line: number;
+}
 
-  append(value: unknown, line: number): void {
-    if (value === null || value === undefined) {
-      this.#push(null);
-      return;
+/** The keys of all files of a table and what their values are. */
+class Shapes {
+  readonly #shapes = new Map<string, Shape | undefined>();
+  readonly #unsafe = new Map<string, UnsafeNumber>();
+
+  /** Takes in all keys of a record, or none of them where one does not fit. */
+  accept(record: Readonly<Record<string, unknown>>, where: UnsafeNumber): void {
+    const changes: [string, Shape | undefined][] = [];
+    for (const name of Object.keys(record)) {
+      const before = this.#shapes.get(name);
+      const after = this.#widen(name, record[name], where);
+      if (after !== before || !this.#shapes.has(name)) changes.push([name, after]);
     }
-    const kind = kindOf(value);
-    if (this.#kind === undefined) this.#open(kind);
-    if (kind !== this.#kind)
-      throw new ValueFault(`holds ${kindNames[kind]} where earlier lines hold ${kindNames[this.#kind!]}`);
-    if (typeof value === 'number') this.#noteNumber(value, line);
-    this.#push(value);
+    for (const [name, shape] of changes) this.#shapes.set(name, shape);
+    for (const name of Object.keys(record)) this.#noteNumber(name, record[name], where);
   }
 
-  /** Fills up with nulls, as for a key that a line lacks. */
-  padTo(count: number): void {
-    while (this.#count < count) this.#push(null);
-  }
-
-  closeBatch(): void {
-    if (this.#kind === 'text') this.#batches.push(this.#text.finish());
-    else this.#batches.push(this.#kind === undefined ? this.#count : this.#values);
-    this.#values = [];
-    this.#count = 0;
-  }
-
-  finish(): { type: DataType; batches: Data[] } {
-    const type = this.#type();
-    const batches = this.#batches.map(batch => {
-      if (batch instanceof Data) return batch;
-      return buildData(type, typeof batch === 'number' ? Array.from({ length: batch }, () => null) : batch);
+  finish(): Field[] {
+    return [...this.#shapes].map(([name, shape]) => {
+      const unsafe = this.#unsafe.get(name);
+      if (shape?.kind === 'whole number' && unsafe !== undefined) throw unsafeNumber(name, unsafe);
+      return new Field(name, typeOf(shape), true);
     });
-    return { type, batches };
   }
 
-  #open(kind: Kind): void {
-    this.#kind = kind;
-    const before = Array.from({ length: this.#count }, () => null);
-    if (kind === 'text') for (const cell of before) this.#text.append(cell);
-    else this.#values = before;
-  }
-
-  #push(value: unknown): void {
-    this.#count += 1;
-    if (this.#kind === 'text') this.#text.append(typeof value === 'string' ? value : null);
-    else if (this.#kind !== undefined) this.#values.push(value);
-  }
-
-  #noteNumber(value: number, line: number): void {
-    if (!Number.isInteger(value)) this.#isFractional = true;
-    else if (!Number.isSafeInteger(value) && this.#unsafeLine === 0) this.#unsafeLine = line;
-  }
-
-  #type(): DataType {
-    switch (this.#kind) {
-      case undefined:
-        return new Null();
-      case 'text':
-        return new Utf8();
-      case 'boolean':
-        return new Bool();
-      case 'number':
-        return this.#numberType();
-      default:
-        return nestedType(this.#batches.flatMap(batch => (Array.isArray(batch) ? batch : [])));
+  #widen(name: string, value: unknown, { line }: UnsafeNumber): Shape | undefined {
+    try {
+      return widen(this.#shapes.get(name), value);
+    } catch (error) {
+      if (!(error instanceof ShapeFault)) throw error;
+      throw new ShapeFault(`key ${JSON.stringify(name)} ${error.message} in line ${line}`);
     }
   }
 
-  #numberType(): DataType {
-    if (this.#isFractional) return new Float64();
-    if (this.#unsafeLine === 0) return new Int64();
-    throw new ValueFault(
-      `holds a whole number beyond 2^53 in line ${this.#unsafeLine}, which JSON does not carry exactly`,
-    );
+  #noteNumber(name: string, value: unknown, where: UnsafeNumber): void {
+    if (typeof value !== 'number' || !Number.isInteger(value) || Number.isSafeInteger(value)) return;
+    if (!this.#unsafe.has(name)) this.#unsafe.set(name, where);
   }
 }
 
-/** The type that fits all of some nested values; numbers become Float64. */
-function nestedType(values: readonly unknown[]): DataType {
-  const present = values.filter(value => value !== null && value !== undefined);
-  const [first] = present;
-  if (first === undefined) return new Null();
-  if (present.some(value => shapeOf(value) !== shapeOf(first)))
-    throw new ValueFault('holds nested values of mixed types');
-  if (Array.isArray(first)) return new List(new Field('item', nestedType(present.flat(1)), true));
-  if (typeof first === 'object') return structType(present.filter(isRecord));
-  if (typeof first === 'number') return new Float64();
-  return typeof first === 'string' ? new Utf8() : new Bool();
-}
-
-function shapeOf(value: unknown): string {
-  return Array.isArray(value) ? 'list' : typeof value;
-}
-
-function structType(values: readonly Record<string, unknown>[]): DataType {
-  const names = new Set(values.flatMap(value => Object.keys(value)));
-  return new Struct(
-    [...names].map(name => new Field(name, nestedType(values.map(value => value[name])), true)),
+function unsafeNumber(name: string, { path, line }: UnsafeNumber): Error {
+  return invalidFile(
+    path,
+    `key ${JSON.stringify(name)} holds a whole number beyond 2^53 in line ${line}, which JSON does not carry exactly`,
+    'Quote such numbers',
   );
 }
 
-const escapedSurrogate = /\\u[dD][89a-fA-F]/;
-
-function hasLoneSurrogate(value: unknown): boolean {
-  if (typeof value === 'string') return !isWellFormed(value);
-  if (typeof value !== 'object' || value === null) return false;
-  return Object.entries(value).some(([key, inner]) => !isWellFormed(key) || hasLoneSurrogate(inner));
+/** Cells of one column of a batch. */
+interface ColumnCells {
+  append(value: unknown): void;
+  finish(): Data;
 }
 
-/** Collects objects by key; a key that appears late is null before. */
-class JsonTable {
+function textCells(): ColumnCells {
+  const builder = new TextBuilder();
+  return {
+    append: value => builder.append(typeof value === 'string' ? value : null),
+    finish: () => builder.finish(),
+  };
+}
+
+function otherCells(type: DataType): ColumnCells {
+  let values: unknown[] = [];
+  return {
+    append: value => values.push(value),
+    finish: () => {
+      const data = buildData(type, values);
+      values = [];
+      return data;
+    },
+  };
+}
+
+/** One file of JSON lines, whose faulty lines are known. */
+class JsonlReader implements FileReader {
   readonly #path: string;
-  readonly #columns = new Map<string, JsonColumn>();
-  readonly #closed: number[] = [];
+  readonly #faults: RowFaults;
+  readonly #longest: number;
+  #fields: readonly Field[] = [];
   #rows = 0;
 
-  constructor(path: string) {
+  constructor(path: string, options: RowOptions) {
     this.#path = path;
+    this.#faults = new RowFaults(path, { unit: 'line', policy: options.onError ?? 'error' });
+    this.#longest = options.longestRow ?? longestRow;
   }
 
-  append(line: string, number: number): void {
-    const record = this.#parse(line, number);
-    for (const name of Object.keys(record)) {
-      const column = this.#column(name);
-      column.padTo(this.#rows);
-      this.#guard(name, number, () => column.append(record[name], number));
+  get fields(): readonly Field[] {
+    return this.#fields;
+  }
+
+  get skipped(): ReadonlyMap<SkipReason, number> {
+    return this.#faults.counts;
+  }
+
+  /** The first pass: finds the faulty lines and the shapes of the others. */
+  async scan(shapes: Shapes): Promise<void> {
+    const onFault = (line: number, reason: SkipReason): void => this.#faults.add(line, reason);
+    for await (const { first, lines } of readLines(this.#path, { longest: this.#longest, onFault })) {
+      for (const [i, line] of lines.entries())
+        if (line !== undefined && line.trim() !== '') this.#scanLine(line, first + i, shapes);
     }
-    this.#rows += 1;
-    if (this.#rows >= batchRows || this.#isLarge()) this.#closeBatch();
-  }
-
-  finish(): Table {
-    if (this.#rows > 0) this.#closeBatch();
-    if (this.#closed.length === 0)
+    if (this.#rows === 0 && this.#faults.counts.size === 0)
       throw invalidFile(this.#path, 'it holds 0 records', 'Give at least one line');
-    const finished = [...this.#columns].map(([name, column]) => ({
-      name,
-      ...this.#guard(name, undefined, () => column.finish()),
-    }));
-    const fields = finished.map(({ name, type }) => new Field(name, type, true));
-    return tableOf(
-      fields,
-      finished.map(({ batches }) => batches),
-    );
   }
 
-  #parse(line: string, number: number): Record<string, unknown> {
-    const parsed = this.#parseJson(line, number);
-    if (!isRecord(parsed)) {
-      throw this.#fault(`line ${number} is no JSON object`, 'Give one object a line');
-    }
-    if (escapedSurrogate.test(line) && hasLoneSurrogate(parsed)) {
-      throw this.#fault(`line ${number} holds a lone surrogate`, 'Mend or remove that line');
-    }
-    return parsed;
+  settle(fields: readonly Field[]): void {
+    this.#fields = fields;
   }
 
-  #parseJson(line: string, number: number): unknown {
+  async *batches(columns: readonly string[]): AsyncGenerator<ColumnBatch> {
+    const types = columns.map(name => this.#fields.find(field => field.name === name)!.type);
+    const cells = types.map(type => (DataType.isUtf8(type) ? textCells() : otherCells(type)));
+    const isSkipped = this.#faults.filter();
+    let rows = 0;
+    let bytes = 0;
+    for await (const { first, lines } of readLines(this.#path, {
+      longest: this.#longest,
+      onFault: () => {},
+    })) {
+      for (const [i, line] of lines.entries()) {
+        if (line === undefined || line.trim() === '' || isSkipped(first + i)) continue;
+        const record: unknown = JSON.parse(line);
+        for (const [c, name] of columns.entries()) cells[c]!.append(memberOf(record, name));
+        rows += 1;
+        bytes += line.length;
+        if (rows < batchRows && bytes < batchBytes) continue;
+        yield { rows, columns: cells.map(column => column.finish()) };
+        rows = bytes = 0;
+      }
+    }
+    if (rows > 0) yield { rows, columns: cells.map(column => column.finish()) };
+  }
+
+  #scanLine(line: string, number: number, shapes: Shapes): void {
+    const record = parseLine(line);
+    if (typeof record === 'string') {
+      this.#faults.add(number, record);
+      return;
+    }
+    if (
+      !this.#faults.isStrict &&
+      line.includes(escapedNul) &&
+      someText(record, text => text.includes('\0'))
+    ) {
+      this.#faults.add(number, 'NUL');
+      return;
+    }
     try {
-      return JSON.parse(line);
-    } catch {
-      // The parser's own message quotes the text, which must not appear.
-      throw this.#fault(`line ${number} is no valid JSON`, 'Give one object a line');
-    }
-  }
-
-  #column(name: string): JsonColumn {
-    const found = this.#columns.get(name);
-    if (found !== undefined) return found;
-    const column = new JsonColumn();
-    for (const rows of this.#closed) {
-      column.padTo(rows);
-      column.closeBatch();
-    }
-    this.#columns.set(name, column);
-    return column;
-  }
-
-  #isLarge(): boolean {
-    for (const column of this.#columns.values()) if (column.byteLength > batchBytes) return true;
-    return false;
-  }
-
-  #closeBatch(): void {
-    for (const column of this.#columns.values()) {
-      column.padTo(this.#rows);
-      column.closeBatch();
-    }
-    this.#closed.push(this.#rows);
-    this.#rows = 0;
-  }
-
-  #guard<T>(name: string, line: number | undefined, action: () => T): T {
-    try {
-      return action();
+      shapes.accept(record, { path: this.#path, line: number });
+      this.#rows += 1;
     } catch (error) {
-      if (!(error instanceof ValueFault)) throw error;
-      const where = line === undefined ? '' : ` in line ${line}`;
-      throw this.#fault(`key ${JSON.stringify(name)} ${error.message}${where}`, 'Give each key one type');
+      if (!(error instanceof ShapeFault)) throw error;
+      this.#faults.add(number, 'mixed types', error.message);
     }
-  }
-
-  #fault(reason: string, advice: string): DpError {
-    return invalidFile(this.#path, reason, advice);
   }
 }
 
-function badLine(run: Buffer, firstLine: number): number {
-  let line = firstLine;
-  for (let start = 0; start < run.length; line++) {
-    const end = run.indexOf(10, start);
-    const stop = end < 0 ? run.length : end;
-    if (!isUtf8(run.subarray(start, stop))) return line;
-    start = stop + 1;
-  }
-  return line;
+function memberOf(record: unknown, name: string): unknown {
+  return isRecord(record) && Object.hasOwn(record, name) ? record[name] : null;
 }
 
 /**
- * Reads JSON lines: one object a line, UTF-8, `\n` or `\r\n`, packed by gzip or not; blank lines are passed over and a
- * byte order mark at the start is dropped.
+ * Opens files of JSON lines as one table: one object a line, UTF-8, `\n` or `\r\n`, packed by gzip or not; blank lines
+ * are passed over and a byte order mark at the start is dropped.
  *
- * Each key becomes a column of one type: text, Int64 (all numbers whole), Float64, Bool, lists and structs; a missing
- * key is null. Lines in messages count from 1.
+ * Each key becomes a column of one type over all files: text, Int64 (all numbers whole), Float64, Bool, lists and
+ * structs; a missing key is null. All files are read once to find the types. Lines in messages count from 1.
  *
- * @throws DpError `INVALID_DATA` with the line for invalid JSON, mixed types, invalid UTF-8, lone surrogates and whole
- *   numbers beyond 2^53 (JSON readers round those, so ids of that size must be quoted)
+ * @throws DpError `INVALID_DATA` with the line for invalid JSON, mixed types, invalid UTF-8, lone surrogates and lines
+ *   that are too long, unless they are skipped; and for whole numbers beyond 2^53 (JSON readers round those, so ids of
+ *   that size must be quoted)
  */
-export async function readJsonl(path: string): Promise<Table> {
-  const table = new JsonTable(path);
-  let line = 1;
-  for await (const run of readLineRuns(path)) {
-    if (!isUtf8(run))
-      throw invalidFile(path, `line ${badLine(run, line)} holds invalid UTF-8`, 'Mend or remove that line');
-    const lines = run.toString('utf8').split('\n');
-    if (lines.at(-1) === '') lines.pop();
-    for (const text of lines) {
-      if (text.trim() !== '') table.append(text, line);
-      line += 1;
-    }
-  }
-  return table.finish();
+export async function openJsonl(
+  paths: readonly string[],
+  options: RowOptions = {},
+): Promise<(FileReader & { readonly skipped: ReadonlyMap<SkipReason, number> })[]> {
+  const shapes = new Shapes();
+  const readers = paths.map(path => new JsonlReader(path, options));
+  for (const reader of readers) await reader.scan(shapes);
+  const fields = shapes.finish();
+  for (const reader of readers) reader.settle(fields);
+  return readers;
 }

@@ -4,6 +4,19 @@ import { rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { DpError } from '../../accounting/check.ts';
 
+const outputFailures: ReadonlySet<string> = new Set([
+  'EACCES',
+  'EDQUOT',
+  'EFBIG',
+  'EIO',
+  'EISDIR',
+  'ENOENT',
+  'ENOSPC',
+  'ENOTDIR',
+  'EPIPE',
+  'EROFS',
+]);
+
 /** Files that an exit in the middle of writing must not leave behind. */
 const unfinished = new Set<string>();
 
@@ -27,9 +40,10 @@ export async function checkFree(path: string, options: { force: boolean }): Prom
   );
 }
 
-function writeFailure(path: string, error: unknown): unknown {
+/** Turns "disk full", "broken pipe" and their kin into `OUTPUT_FAILED`; anything else stays what it is. */
+export function writeFailure(path: string, error: unknown): unknown {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  if (!['ENOENT', 'EACCES', 'ENOTDIR', 'EROFS', 'EISDIR', 'ENOSPC'].includes(code)) return error;
+  if (!outputFailures.has(code)) return error;
   return new DpError(
     'OUTPUT_FAILED',
     `Cannot write ${path}: ${code}. Check that its folder exists, may be written to and has room.`,

@@ -4,9 +4,6 @@ import { basename } from 'node:path';
 import { createGunzip } from 'node:zlib';
 import { DpError } from '../../accounting/check.ts';
 
-/** Longest line that is read; a longer one is no record but a file of another format. */
-const longestLine = 2 ** 28;
-
 const byteOrderMark = Uint8Array.of(0xef, 0xbb, 0xbf);
 
 /** `INVALID_DATA` about one file; `reason` names a row or line, never its content. */
@@ -75,19 +72,4 @@ async function* withoutMark(pieces: AsyncGenerator<Buffer>): AsyncGenerator<Buff
 /** A text file's bytes in pieces, unpacked and without a byte order mark. */
 export function readText(path: string): AsyncGenerator<Buffer> {
   return withoutMark(readPieces(path));
-}
-
-/** Whole lines of a file in runs; the last byte of each run is a line end, save perhaps of the last. */
-export async function* readLineRuns(path: string): AsyncGenerator<Buffer> {
-  let rest: Buffer = Buffer.alloc(0);
-  for await (const piece of readText(path)) {
-    rest = rest.length === 0 ? piece : Buffer.concat([rest, piece]);
-    const end = rest.lastIndexOf(10) + 1;
-    if (end > 0) yield rest.subarray(0, end);
-    rest = rest.subarray(end);
-    if (rest.length > longestLine) {
-      throw invalidFile(path, `a line is longer than ${longestLine} bytes`, 'Check its format');
-    }
-  }
-  if (rest.length > 0) yield rest;
 }

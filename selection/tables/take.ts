@@ -11,8 +11,8 @@ export const batchRows = 65_536;
 /** Bytes of variable-length columns at which a batch that we write is closed. */
 export const batchBytes: number = 2 ** 26;
 
-/** Batch and row within it of each table row wanted. */
-function placesOf(batches: readonly Data[], rows: Int32Array): Places {
+/** Batch and row within it of each row wanted, counted over all batches. */
+export function placesOf(batches: readonly Data[], rows: Int32Array): Places {
   const starts = startsOf(batches);
   const batch = new Int32Array(rows.length);
   const row = new Int32Array(rows.length);
@@ -48,8 +48,8 @@ function cellBytes(data: Data, row: number): number {
   return offsets === undefined ? 0 : Number(offsets[row + 1]!) - Number(offsets[row]!);
 }
 
-function isVariable(column: Vector): boolean {
-  const { type } = column;
+function isVariable(column: readonly Data[]): boolean {
+  const type = column[0]?.type;
   return (
     DataType.isUtf8(type) ||
     DataType.isLargeUtf8(type) ||
@@ -61,7 +61,7 @@ function isVariable(column: Vector): boolean {
 }
 
 /** Cuts rows into runs of at most `batchRows` rows and about `batchBytes` bytes. */
-function runsOf(columns: readonly Vector[], at: Places): Places[] {
+export function runsOf(columns: readonly (readonly Data[])[], at: Places): Places[] {
   const variable = columns.filter(isVariable);
   const runs: Places[] = [];
   let start = 0;
@@ -72,7 +72,7 @@ function runsOf(columns: readonly Vector[], at: Places): Places[] {
       start = i;
       bytes = 0;
     }
-    for (const column of variable) bytes += cellBytes(column.data[at.batch[i]!]!, at.row[i]!);
+    for (const column of variable) bytes += cellBytes(column[at.batch[i]!]!, at.row[i]!);
   }
   runs.push(slice(at, start, at.row.length));
   return runs;
@@ -124,7 +124,10 @@ export function takeRows(table: Table, rows: Int32Array): Table {
   const { metadata, fields } = table.schema;
   if (rows.length === 0) return new Table(new Schema(fields, metadata), []);
   const at = placesOf(columns[0]!.data, rows);
-  const runs = runsOf(columns, at);
+  const runs = runsOf(
+    columns.map(column => column.data),
+    at,
+  );
   const data = columns.map(column => gatherRuns(column, at, runs));
   return tableOf(
     fields.map((field, index) => field.clone({ type: data[index]![0]!.type })),

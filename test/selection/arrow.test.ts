@@ -12,7 +12,7 @@ import {
   vectorFromArray,
 } from 'apache-arrow';
 import { describe, expect, it } from 'vitest';
-import { readArrow } from '../../selection/tables/arrow.ts';
+import { readTable } from '../../selection/tables/index.ts';
 import { readRecords } from '../../selection/records.ts';
 import { takeRows, textTable } from '../../selection/tables/take.ts';
 import { tableOfColumns, temporaryFolder, texts } from './fixtures.ts';
@@ -57,14 +57,14 @@ function userBatch(user: string): Table {
   });
 }
 
-describe('readArrow()', () => {
+describe('readTable()', () => {
   it('tells users apart when a later dictionary replaces the first', async () => {
     const path = join(folder, 'replaced.arrows');
     const writer = new RecordBatchStreamWriter();
     for (const user of ['ada', 'bo']) writer.write(userBatch(user).batches[0]);
     writer.finish();
     await writeFile(path, writer);
-    const table = await readArrow(path);
+    const table = await readTable(path);
     expect(table.batches).toHaveLength(2);
     const users = readRecords(table.slice(1, 3), { user: 'user', id: 'id', file: path });
     expect(Array.from(users.userOf, user => users.users[user])).toEqual(['ada', 'bo']);
@@ -84,6 +84,6 @@ describe('readArrow()', () => {
     writer.finish();
     await writeFile(path, writer);
     expect((await stat(path)).size).toBeLessThan(1225);
-    expect((await readArrow(path)).getChild('text')!.toJSON()).toEqual(rows);
+    expect((await readTable(path)).getChild('text')!.toJSON()).toEqual(rows);
   });
 });

@@ -24,7 +24,7 @@ function rows(table: Table): string[][] {
 
 const quoted = (cell: string): string => `"${cell.replaceAll('"', '""')}"`;
 
-describe('readCsv()', () => {
+describe('readTable() on CSV', () => {
   it('reads what RFC 4180 writes', async () => {
     const table = await read('user,text\nada,"a ""b"", c\nd"\nbo,\n');
     expect(table.schema.fields.map(field => `${field.name}: ${String(field.type)}`)).toEqual([
@@ -46,6 +46,15 @@ describe('readCsv()', () => {
       }),
       { numRuns: 50 },
     );
+  });
+
+  it('gives back rows wherever the pieces of a file end', async () => {
+    const cells = Array.from({ length: 60_000 }, (_, i) => {
+      const text = `${'é"\n,x'.repeat(i % 9)}${i}`;
+      return i % 3 === 0 ? [text, ''] : [String(i), `"${text}"`];
+    });
+    const table = await read(`a,b\r\n${cells.map(row => row.map(quoted).join(',')).join('\r\n')}`);
+    expect(rows(table)).toEqual(cells);
   });
 
   it('takes a byte order mark, CRLF, gzip, and tabs', async () => {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type { Table } from 'apache-arrow';
 import { describe, expect, it } from 'vitest';
-import { readJsonl } from '../../selection/tables/jsonl.ts';
+import { readTable } from '../../selection/tables/index.ts';
 import { failureOf, temporaryFolder } from './fixtures.ts';
 
 const folder = temporaryFolder();
@@ -12,14 +12,14 @@ let files = 0;
 async function read(content: string | Uint8Array): Promise<Table> {
   const path = join(folder, `${files++}.jsonl`);
   await writeFile(path, content);
-  return readJsonl(path);
+  return readTable(path);
 }
 
 function cells(table: Table, name: string): unknown[] {
   return Array.from({ length: table.numRows }, (_, row) => table.getChild(name)!.get(row));
 }
 
-describe('readJsonl()', () => {
+describe('readTable() on JSON lines', () => {
   it('gives every key a column of one type, null where a line lacks it', async () => {
     const table = await read(
       '{"a":"x","n":1}\n\n{"n":-2,"b":true,"f":1}\n{"a":null,"f":0.5,"b":false,"z":null}',

@@ -32,7 +32,7 @@ export interface CappedRows {
 }
 
 /** Notes the last record of a user, best first, where all of them together pass the token cap. */
-function noteCut(
+export function noteCut(
   kept: Int32Array,
   tokens: NumberColumn,
   cap: { tokensPerUser: number; cuts: Map<number, number> },

@@ -62,6 +62,19 @@ export class KeyHasher {
     sha256InPlace(this.#bytes, length, target);
   }
 
+  /** As `write`, of an id that is UTF-8 already: `source` from `start` to `end`. */
+  writeBytes(
+    source: Uint8Array,
+    range: { start: number; end: number },
+    target: { out: Uint32Array; at: number },
+  ): void {
+    const { start, end } = range;
+    const length = this.#prefixLength + end - start;
+    this.#reserve(length);
+    for (let from = start, to = this.#prefixLength; from < end; from++, to++) this.#bytes[to] = source[from]!;
+    sha256InPlace(this.#bytes, length, target);
+  }
+
   #setPrefix(prefix: string): void {
     const encoded = encoder.encode(prefix);
     this.#reserve(encoded.length);

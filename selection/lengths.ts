@@ -1,5 +1,6 @@
 import { DpError } from '../accounting/check.ts';
 import type { Records } from './records.ts';
+import type { TextCells } from './tables/cells.ts';
 
 /** What a length counts. UTF-16 units, JavaScript's `.length`, are not offered: no other engine counts them. */
 export type LengthUnit = 'bytes' | 'codepoints' | 'tokens';
@@ -42,6 +43,26 @@ export function textLengths(
   return records.userOf.map((user, row) => (user < 0 ? 0 : measure(row)));
 }
 
+/** Length of one text of a batch, without a string where bytes will do. */
+export function textLength(
+  cells: TextCells,
+  row: number,
+  options: { unit: LengthUnit; tokenizer?: SelectionTokenizer | undefined },
+): number {
+  const { unit, tokenizer } = options;
+  if (unit === 'bytes') return cells.byteLength(row);
+  if (unit === 'codepoints') return codepoints(cells.bytes(row));
+  if (tokenizer !== undefined) return tokenizer.encode(cells.text(row)).length;
+  throw noTokenizer();
+}
+
+function noTokenizer(): DpError {
+  return new DpError(
+    'INVALID_ARGUMENT',
+    'Cannot count tokens: the tokenizer is undefined. Give the one that training uses.',
+  );
+}
+
 function measureOf(
   records: Records,
   options: { unit: LengthUnit; tokenizer?: SelectionTokenizer | undefined },
@@ -50,10 +71,7 @@ function measureOf(
   if (unit === 'bytes') return row => records.bytesAt(row).length;
   if (unit === 'codepoints') return row => codepoints(records.bytesAt(row));
   if (tokenizer !== undefined) return row => tokenizer.encode(records.textAt(row)).length;
-  throw new DpError(
-    'INVALID_ARGUMENT',
-    'Cannot count tokens: the tokenizer is undefined. Give the one that training uses.',
-  );
+  throw noTokenizer();
 }
 
 const brokenCharacters = /^\uFFFD+|\uFFFD+$/g;

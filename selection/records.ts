@@ -155,7 +155,7 @@ function readIds(context: Context, options: ReadRecordsOptions, userOf: Int32Arr
  * [...rowsOfUser(groups, 1)]; // [0, 3]
  * ```
  */
-export function groupByUser(records: { users: readonly string[]; userOf: Int32Array }): UserGroups {
+export function groupByUser(records: { users: { length: number }; userOf: Int32Array }): UserGroups {
   const { users, userOf } = records;
   const starts = new Int32Array(users.length + 2);
   for (const user of userOf) starts[user + 2]! += user < 0 ? 0 : 1;

@@ -4,9 +4,15 @@ import type { CapRule } from './rule.ts';
 /** Numbers by row; typed arrays keep the inner loops fast. */
 export type NumberColumn = Float64Array | Int32Array | readonly number[];
 
+/** Record ids that are no strings; they hand themselves to the hasher. */
+export interface PackedIds {
+  /** Writes the eight words of K of a row. */
+  writeKey(row: number, hasher: KeyHasher, target: { out: Uint32Array; at: number }): void;
+}
+
 /** What an order may look at, by row. */
 export interface SelectionColumns {
-  readonly ids: readonly string[];
+  readonly ids: readonly string[] | PackedIds;
   /** For longest and shortest. */
   readonly lengths?: NumberColumn | undefined;
   /** For the token cap. */
@@ -117,10 +123,16 @@ export class Selector {
   #keyAt(position: number): number {
     const at = position * keyWords;
     if (this.#hasKey[position] === 0) {
-      this.#hasher.write(this.#columns.ids[this.#rows[position]!]!, { out: this.#keys, at });
+      this.#writeKey(this.#rows[position]!, { out: this.#keys, at });
       this.#hasKey[position] = 1;
     }
     return at;
+  }
+
+  #writeKey(row: number, target: { out: Uint32Array; at: number }): void {
+    const { ids } = this.#columns;
+    if ('writeKey' in ids) ids.writeKey(row, this.#hasher, target);
+    else this.#hasher.write(ids[row]!, target);
   }
 
   #compare(left: number, right: number): number {

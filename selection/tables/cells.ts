@@ -11,6 +11,8 @@ export interface TextCells {
   text(row: number): string;
   /** UTF-8 bytes of the cell; views into the batch, not copies. */
   bytes(row: number): Uint8Array;
+  /** How many bytes these are. */
+  byteLength(row: number): number;
   /** The first row with a defect, or undefined. */
   firstDefect(): { row: number; defect: TextDefect } | undefined;
 }
@@ -77,6 +79,10 @@ class OffsetCells implements TextCells {
     return this.#bytes.subarray(this.#offsets[row], this.#offsets[row + 1]);
   }
 
+  byteLength(row: number): number {
+    return this.#offsets[row + 1]! - this.#offsets[row]!;
+  }
+
   firstDefect(): { row: number; defect: TextDefect } | undefined {
     if (this.length === 0) return undefined;
     const run = this.#bytes.subarray(this.#offsets[0], this.#offsets[this.length]);
@@ -124,6 +130,10 @@ class ViewCells implements TextCells {
     return this.#buffers[this.#views.readInt32LE(at + 8)]!.subarray(start, start + length);
   }
 
+  byteLength(row: number): number {
+    return this.#views.readInt32LE(16 * row);
+  }
+
   firstDefect(): { row: number; defect: TextDefect } | undefined {
     return scanForDefect(this);
   }
@@ -161,6 +171,11 @@ class DictionaryCells implements TextCells {
     return cells.bytes(at);
   }
 
+  byteLength(row: number): number {
+    const { cells, at } = this.#valueOf(row);
+    return cells.byteLength(at);
+  }
+
   firstDefect(): { row: number; defect: TextDefect } | undefined {
     const clean = this.#values.every(cells => cells.firstDefect() === undefined);
     return clean ? undefined : scanForDefect(this);
@@ -196,6 +211,10 @@ class IntegerCells implements TextCells {
 
   bytes(row: number): Uint8Array {
     return digits.encode(this.text(row));
+  }
+
+  byteLength(row: number): number {
+    return this.text(row).length;
   }
 
   firstDefect(): undefined {

@@ -43,6 +43,11 @@ export class TextInterner {
     return this.#size - 1;
   }
 
+  /** Bytes of all texts, and where text `code` lies in them: from `offsets[code]` to `offsets[code + 1]`. */
+  get texts(): { readonly bytes: Uint8Array; readonly offsets: Int32Array } {
+    return { bytes: this.#bytes, offsets: this.#offsets };
+  }
+
   /** The texts from number `from` on, as a column. */
   entries(type: DataType, from = 0): Data {
     const first = this.#offsets[from]!;

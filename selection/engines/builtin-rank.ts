@@ -1,0 +1,126 @@
+import { Buffer } from 'node:buffer';
+import { noteCut } from '../cap.ts';
+import { compareUtf8 } from '../key.ts';
+import { groupByUser, rowsOfUser } from '../records.ts';
+import type { CapRule } from '../rule.ts';
+import { Selector } from '../selector.ts';
+import { canonicalUsers } from './canonical.ts';
+import type { NarrowIds } from './narrow-ids.ts';
+import type { NarrowRecords, UserNames } from './narrow-store.ts';
+
+/** What a cap leaves of some records. */
+export interface Ranked {
+  /** Kept rows in canonical order. */
+  readonly rows: Int32Array;
+  /** How many of them each kept user has, in the same order. */
+  readonly users: { readonly codes: Int32Array; readonly counts: Int32Array };
+  /** Tokens that stay of rows that are cut. */
+  readonly cuts: ReadonlyMap<number, number>;
+}
+
+/** Rows of a user that are ranked at once; a user with more is ranked piece by piece (shards of one user merge). */
+const mostAtOnce = 2 ** 16;
+/** Up to this many records of a user are compared pair by pair. */
+const fewRecords = 12;
+
+export function userText({ bytes, offsets }: UserNames, user: number): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString(
+    'utf8',
+    offsets[user],
+    offsets[user + 1],
+  );
+}
+
+/** Rows of one user whose id an earlier one has. */
+function repeatsOf(rows: Int32Array, ids: NarrowIds): number[] {
+  const repeats: number[] = [];
+  if (rows.length <= fewRecords) {
+    for (let i = 1; i < rows.length; i++)
+      for (let j = 0; j < i; j++)
+        if (ids.isEqual(rows[i]!, rows[j]!)) {
+          repeats.push(rows[i]!);
+          break;
+        }
+    return repeats;
+  }
+  const mask = 2 ** Math.ceil(Math.log2(2 * rows.length)) - 1;
+  const slots = new Int32Array(mask + 1).fill(-1);
+  for (const row of rows) {
+    let slot = ids.hashAt(row) & mask;
+    while (slots[slot]! >= 0 && !ids.isEqual(slots[slot]!, row)) slot = (slot + 1) & mask;
+    if (slots[slot]! >= 0) repeats.push(row);
+    else slots[slot] = row;
+  }
+  return repeats;
+}
+
+/**
+ * Takes rows that repeat an id of their user out of `userOf`.
+ *
+ * @param onRepeat - told of each; throws where repeats are errors
+ */
+export function dropRepeats(records: NarrowRecords, onRepeat: (row: number) => void): number {
+  if (records.ids.isRising) return 0;
+  const groups = groupByUser(records);
+  let dropped = 0;
+  for (let user = 0; user < records.users.length; user++) {
+    const rows = rowsOfUser(groups, user);
+    if (rows.length < 2) continue;
+    for (const row of repeatsOf(rows, records.ids)) {
+      onRepeat(row);
+      records.userOf[row] = -1;
+      dropped += 1;
+    }
+  }
+  return dropped;
+}
+
+/** The rows that a rule keeps of each user. */
+export function rankRecords(records: NarrowRecords, rule: CapRule): Ranked {
+  const { users, ids, measures, tokens } = records;
+  const groups = groupByUser(records);
+  const selector = new Selector({ ids, lengths: measures, scores: measures, tokens }, rule);
+  const rows = new Int32Array(groups.rows.length);
+  const codes = new Int32Array(users.length);
+  const counts = new Int32Array(users.length);
+  const cuts = new Map<number, number>();
+  let [used, kept] = [0, 0];
+  for (const user of canonicalUsers(users)) {
+    const all = rowsOfUser(groups, user);
+    if (all.length === 0) continue;
+    const isWhole = selector.keepsAll(all);
+    const best = isWhole ? all : keepOf(selector, userText(users, user), all);
+    if (!isWhole && rule.tokenPolicy === 'truncate' && tokens !== undefined)
+      noteCut(best, tokens, { tokensPerUser: rule.tokensPerUser ?? Infinity, cuts });
+    if (best.length === 0) continue;
+    rows.set(sortedById(best, ids), kept);
+    codes[used] = user;
+    counts[used++] = best.length;
+    kept += best.length;
+  }
+  return {
+    rows: rows.slice(0, kept),
+    users: { codes: codes.slice(0, used), counts: counts.slice(0, used) },
+    cuts,
+  };
+}
+
+function keepOf(selector: Selector, user: string, rows: Int32Array): Int32Array {
+  if (rows.length <= mostAtOnce) return selector.keep(user, rows);
+  let best: Int32Array = new Int32Array(0);
+  for (let at = 0; at < rows.length; at += mostAtOnce) {
+    const piece = rows.subarray(at, at + mostAtOnce);
+    const merged = new Int32Array(best.length + piece.length);
+    merged.set(best);
+    merged.set(piece, best.length);
+    best = selector.keep(user, merged, at + mostAtOnce < rows.length).slice();
+  }
+  return best;
+}
+
+function sortedById(rows: Int32Array, ids: NarrowIds): Int32Array {
+  if (rows.length === 1) return rows;
+  const texts = Array.from(rows, row => ({ row, text: ids.textAt(row) }));
+  texts.sort((a, b) => compareUtf8(a.text, b.text));
+  return Int32Array.from(texts, ({ row }) => row);
+}

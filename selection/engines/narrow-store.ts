@@ -1,0 +1,124 @@
+import { type Data, DataType, type Vector } from 'apache-arrow';
+import { startsOf, type TextCells, textCells } from '../tables/cells.ts';
+import { TextInterner } from '../tables/interner.ts';
+import { float64Column, int32Column, type NumberColumn } from './narrow-columns.ts';
+import type { NarrowIds, NarrowIdsBuilder } from './narrow-ids.ts';
+import type { NarrowBatch } from './narrow-reader.ts';
+
+/** Distinct users as UTF-8: user u lies from `offsets[u]` to `offsets[u + 1]`. */
+export interface UserNames {
+  readonly length: number;
+  readonly bytes: Uint8Array;
+  readonly offsets: Int32Array;
+}
+
+/** What ranking looks at, by row. */
+export interface NarrowRecords {
+  readonly rows: number;
+  readonly users: UserNames;
+  /** Row to user; -1 where there is none. */
+  readonly userOf: Int32Array;
+  readonly ids: NarrowIds;
+  readonly measures: Float64Array | Int32Array | undefined;
+  readonly tokens: Int32Array | undefined;
+}
+
+/** Numbers the users of batches; a dictionary is looked up entry by entry, once. */
+class UserCoder {
+  readonly #interner = new TextInterner();
+  readonly #known = new WeakMap<Vector, { codes: Int32Array; cells: TextCells[]; starts: number[] }>();
+
+  get size(): number {
+    return this.#interner.size;
+  }
+
+  get names(): UserNames {
+    return { length: this.#interner.size, ...this.#interner.texts };
+  }
+
+  /** Codes of the rows of a batch; those without a user get -1. */
+  codesOf(data: Data, hasUser: Uint8Array): Int32Array {
+    const codes = new Int32Array(data.length).fill(-1);
+    const read = DataType.isDictionary(data.type) ? this.#entryCoder(data) : this.#cellCoder(data);
+    for (let row = 0; row < codes.length; row++) if (hasUser[row] === 1) codes[row] = read(row);
+    return codes;
+  }
+
+  #cellCoder(data: Data): (row: number) => number {
+    const cells = textCells(data);
+    return row => this.#interner.intern(cells.bytes(row));
+  }
+
+  #entryCoder(data: Data): (row: number) => number {
+    const { codes, cells, starts } = this.#entriesOf(data.dictionary!);
+    const indices: ArrayLike<number | bigint> = data.values;
+    return row => {
+      const index = Number(indices[row]!);
+      const known = codes[index]!;
+      if (known >= 0) return known;
+      let part = starts.length - 1;
+      while (starts[part]! > index) part--;
+      return (codes[index] = this.#interner.intern(cells[part]!.bytes(index - starts[part]!)));
+    };
+  }
+
+  #entriesOf(dictionary: Vector): { codes: Int32Array; cells: TextCells[]; starts: number[] } {
+    const found = this.#known.get(dictionary);
+    if (found !== undefined) return found;
+    const parts = dictionary.data;
+    const codes = new Int32Array(dictionary.length).fill(-1);
+    const entries = { codes, cells: parts.map(textCells), starts: startsOf(parts) };
+    this.#known.set(dictionary, entries);
+    return entries;
+  }
+}
+
+/** Collects narrow batches into records. */
+export class NarrowStore {
+  readonly #users = new UserCoder();
+  readonly #userOf = int32Column();
+  readonly #ids: NarrowIdsBuilder;
+  readonly #isScore: boolean;
+  #measures: NumberColumn<Float64Array> | NumberColumn<Int32Array> | undefined;
+  #tokens: NumberColumn<Int32Array> | undefined;
+
+  constructor(ids: NarrowIdsBuilder, options: { readonly isScore: boolean }) {
+    this.#ids = ids;
+    this.#isScore = options.isScore;
+  }
+
+  get rows(): number {
+    return this.#userOf.length;
+  }
+
+  /** Bytes that the records will take, ranking not counted. */
+  get byteLength(): number {
+    const wide = this.#isScore ? 8 : 4;
+    const perRow = 4 + (this.#measures === undefined ? 0 : wide) + (this.#tokens === undefined ? 0 : 4);
+    return perRow * this.rows + this.#ids.byteLength + 24 * this.#users.size;
+  }
+
+  append(batch: NarrowBatch): void {
+    for (const code of this.#users.codesOf(batch.users, batch.hasUser)) this.#userOf.push(code);
+    this.#ids.append({ data: batch.ids, rows: batch.rows });
+    if (batch.measures !== undefined) {
+      const column = (this.#measures ??= this.#isScore ? float64Column() : int32Column());
+      for (const measure of batch.measures) column.push(measure);
+    }
+    if (batch.tokens !== undefined) {
+      const column = (this.#tokens ??= int32Column());
+      for (const count of batch.tokens) column.push(count);
+    }
+  }
+
+  finish(): NarrowRecords {
+    return {
+      rows: this.rows,
+      users: this.#users.names,
+      userOf: this.#userOf.take(),
+      ids: this.#ids.finish(),
+      measures: this.#measures?.take(),
+      tokens: this.#tokens?.take(),
+    };
+  }
+}

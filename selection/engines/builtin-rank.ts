@@ -1,10 +1,11 @@
 import { Buffer } from 'node:buffer';
 import { noteCut } from '../cap.ts';
-import { compareUtf8 } from '../key.ts';
 import { groupByUser, rowsOfUser } from '../records.ts';
 import type { CapRule } from '../rule.ts';
 import { Selector } from '../selector.ts';
+import { contributionsOf } from '../statistics.ts';
 import { canonicalUsers } from './canonical.ts';
+import { int32Column } from './narrow-columns.ts';
 import type { NarrowIds } from './narrow-ids.ts';
 import type { NarrowRecords, UserNames } from './narrow-store.ts';
 
@@ -75,16 +76,23 @@ export function dropRepeats(records: NarrowRecords, onRepeat: (row: number) => v
   return dropped;
 }
 
+/** Records of each user, as a histogram. */
+export function contributionsIn({ userOf, users }: NarrowRecords): Map<number, number> {
+  const counts = new Int32Array(users.length);
+  for (const user of userOf) if (user >= 0) counts[user]! += 1;
+  return contributionsOf(counts.filter(count => count > 0));
+}
+
 /** The rows that a rule keeps of each user. */
 export function rankRecords(records: NarrowRecords, rule: CapRule): Ranked {
   const { users, ids, measures, tokens } = records;
   const groups = groupByUser(records);
   const selector = new Selector({ ids, lengths: measures, scores: measures, tokens }, rule);
-  const rows = new Int32Array(groups.rows.length);
+  const rows = int32Column();
   const codes = new Int32Array(users.length);
   const counts = new Int32Array(users.length);
   const cuts = new Map<number, number>();
-  let [used, kept] = [0, 0];
+  let used = 0;
   for (const user of canonicalUsers(users)) {
     const all = rowsOfUser(groups, user);
     if (all.length === 0) continue;
@@ -93,13 +101,12 @@ export function rankRecords(records: NarrowRecords, rule: CapRule): Ranked {
     if (!isWhole && rule.tokenPolicy === 'truncate' && tokens !== undefined)
       noteCut(best, tokens, { tokensPerUser: rule.tokensPerUser ?? Infinity, cuts });
     if (best.length === 0) continue;
-    rows.set(sortedById(best, ids), kept);
+    for (const row of sortById(best, ids)) rows.push(row);
     codes[used] = user;
     counts[used++] = best.length;
-    kept += best.length;
   }
   return {
-    rows: rows.slice(0, kept),
+    rows: rows.take(),
     users: { codes: codes.slice(0, used), counts: counts.slice(0, used) },
     cuts,
   };
@@ -118,9 +125,14 @@ function keepOf(selector: Selector, user: string, rows: Int32Array): Int32Array 
   return best;
 }
 
-function sortedById(rows: Int32Array, ids: NarrowIds): Int32Array {
-  if (rows.length === 1) return rows;
-  const texts = Array.from(rows, row => ({ row, text: ids.textAt(row) }));
-  texts.sort((a, b) => compareUtf8(a.text, b.text));
-  return Int32Array.from(texts, ({ row }) => row);
+/** In place by insertion where there are few, which spares the calls of a general sort. */
+function sortById(rows: Int32Array, ids: NarrowIds): Int32Array {
+  if (rows.length > 32) return rows.sort((a, b) => ids.compare(a, b));
+  for (let i = 1; i < rows.length; i++) {
+    const row = rows[i]!;
+    let at = i;
+    for (; at > 0 && ids.compare(rows[at - 1]!, row) > 0; at--) rows[at] = rows[at - 1]!;
+    rows[at] = row;
+  }
+  return rows;
 }

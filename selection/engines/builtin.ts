@@ -1,10 +1,10 @@
 import { addedIdColumn } from '../curate-options.ts';
 import { toolVersion } from '../manifest.ts';
 import { checkCapRule, usesScores } from '../rule.ts';
-import { contributionsOf } from '../statistics.ts';
 import type { TableSource } from '../tables/table-source.ts';
 import { writeKept } from './builtin-gather.ts';
-import { dropRepeats, rankRecords } from './builtin-rank.ts';
+import { contributionsIn, dropRepeats, rankRecords } from './builtin-rank.ts';
+import { partitionsFor, type RankedRows, rankSpilled } from './builtin-spill.ts';
 import {
   cannotSelect,
   enterStage,
@@ -16,15 +16,8 @@ import {
 import type { KeptRows } from './kept-rows.ts';
 import { idsOfColumn, numberedIds } from './narrow-ids.ts';
 import { narrowBatches } from './narrow-reader.ts';
-import { type NarrowRecords, NarrowStore } from './narrow-store.ts';
+import { NarrowStore } from './narrow-store.ts';
 import { RowPlaces } from './row-places.ts';
-
-/** Narrow columns of all rows, checked. */
-interface Narrow {
-  readonly records: NarrowRecords;
-  readonly places: RowPlaces;
-  readonly counts: SelectionCounts;
-}
 
 function filesOf({ source, columns, rule }: SelectionRequest): TableSource {
   checkCapRule(rule, 'select');
@@ -40,24 +33,38 @@ function filesOf({ source, columns, rule }: SelectionRequest): TableSource {
   return source;
 }
 
-function storeFor(source: TableSource, request: SelectionRequest, places: RowPlaces): NarrowStore {
+/** Rows of Arrow and Parquet files, which say how many they hold; nothing else of them is read. */
+async function knownRows(source: TableSource): Promise<number | undefined> {
+  if (source.files.some(({ format }) => format !== 'arrow' && format !== 'parquet')) return undefined;
+  let total = 0;
+  const wants = (_: number, rows: number): boolean => {
+    total += rows;
+    return false;
+  };
+  for await (const _ of source.batches({ columns: [], wants })) return undefined;
+  return total;
+}
+
+function storeFor(
+  source: TableSource,
+  request: SelectionRequest,
+  options: { readonly places: RowPlaces; readonly expected: number | undefined },
+): NarrowStore {
   const { columns, rule } = request;
+  const { places, expected } = options;
   const field = source.schema.fields.find(({ name }) => name === columns.id);
-  const ids = field === undefined ? numberedIds(row => places.nameOf(row)) : idsOfColumn(field.type);
-  return new NarrowStore(ids, { isScore: usesScores(rule.strategy) });
+  const ids =
+    field === undefined ? numberedIds(row => places.nameOf(row)) : idsOfColumn(field.type, expected);
+  return new NarrowStore(ids, { isScore: usesScores(rule.strategy), expected });
 }
 
-/** Records of each user, as a histogram. */
-function contributionsIn({ userOf, users }: NarrowRecords): Map<number, number> {
-  const counts = new Int32Array(users.length);
-  for (const user of userOf) if (user >= 0) counts[user]! += 1;
-  return contributionsOf(counts.filter(count => count > 0));
-}
-
-async function readNarrow(source: TableSource, request: SelectionRequest): Promise<Narrow> {
-  enterStage(request, 'read');
-  const places = new RowPlaces(source);
-  const store = storeFor(source, request, places);
+async function rankInMemory(
+  source: TableSource,
+  request: SelectionRequest,
+  options: { readonly places: RowPlaces; readonly expected: number | undefined },
+): Promise<RankedRows> {
+  const { places } = options;
+  const store = storeFor(source, request, options);
   let nullUsers = 0;
   for await (const batch of narrowBatches(source, request)) {
     places.see(batch);
@@ -69,18 +76,47 @@ async function readNarrow(source: TableSource, request: SelectionRequest): Promi
   const duplicates = dropRepeats(records, row => {
     if (request.duplicates === 'error') throw places.duplicate(row);
   });
-  const counts = { recordsIn: records.userOf.length, dropped: { nullUsers, duplicates } };
-  return { records, places, counts: { ...counts, contributions: contributionsIn(records) } };
+  const contributions = contributionsIn(records);
+  enterStage(request, 'select');
+  const { rows, cuts } = rankRecords(records, request.rule);
+  return {
+    rows,
+    cuts,
+    counts: { recordsIn: places.rows, dropped: { nullUsers, duplicates }, contributions },
+  };
 }
 
-function keptOf({ records, places }: Narrow, request: SelectionRequest): KeptRows {
-  enterStage(request, 'select');
+/** Bytes a row that ranking needs at its peak, with ids of a usual length and a user for every ten rows. */
+const bytesPerRow = 40;
+
+/** About how many bytes the narrow columns take in memory; of text files at most all of them. */
+function narrowBytes({ files }: TableSource, expected: number | undefined): number {
+  if (expected !== undefined) return bytesPerRow * expected;
+  return files.reduce((sum, { bytes, path }) => sum + bytes * (path.endsWith('.gz') ? 8 : 1), 0);
+}
+
+/**
+ * The first pass alone: which rows of the source are kept, in canonical order.
+ *
+ * @throws DpError as the engine's `select`
+ */
+export async function rankTable(
+  request: SelectionRequest,
+): Promise<{ kept: KeptRows; counts: SelectionCounts }> {
+  const source = filesOf(request);
+  enterStage(request, 'read');
+  const places = new RowPlaces(source);
+  const expected = await knownRows(source);
+  const count = partitionsFor(narrowBytes(source, expected), request.memoryLimit);
+  const { rows, cuts, counts } =
+    count === 1
+      ? await rankInMemory(source, request, { places, expected })
+      : await rankSpilled(source, request, { places, count });
   const { columns, tokenizer } = request;
-  const { rows, cuts } = rankRecords(records, request.rule);
   const text =
     columns.text === undefined || tokenizer === undefined ? undefined : { column: columns.text, tokenizer };
   const idOf = columns.id === null ? (row: number) => places.nameOf(row) : undefined;
-  return { rows, total: records.userOf.length, cuts, idOf, text };
+  return { kept: { rows, total: counts.recordsIn, cuts, idOf, text }, counts };
 }
 
 class BuiltinEngine implements SelectionEngine {
@@ -91,15 +127,13 @@ class BuiltinEngine implements SelectionEngine {
   }
 
   async survey(request: SelectionRequest): Promise<SelectionCounts> {
-    return (await readNarrow(filesOf(request), request)).counts;
+    return (await rankTable(request)).counts;
   }
 
   async select(request: SelectionRequest, output: SelectionOutput): Promise<SelectionCounts> {
-    const source = filesOf(request);
-    const narrow = await readNarrow(source, request);
-    const kept = keptOf(narrow, request);
-    await writeKept(source, request, { kept, output });
-    return narrow.counts;
+    const { kept, counts } = await rankTable(request);
+    await writeKept(filesOf(request), request, { kept, output });
+    return counts;
   }
 }
 

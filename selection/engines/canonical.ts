@@ -16,18 +16,29 @@ function commonPrefix({ bytes, offsets, length }: UserNames): number {
   return common;
 }
 
-/** One stable counting pass by the byte at `place` of each user; users that end before come first. */
-function radixPass(names: UserNames, order: Int32Array, place: number): Int32Array {
-  const { bytes, offsets } = names;
-  const keyOf = (user: number): number => {
-    const at = offsets[user]! + place;
-    return at < offsets[user + 1]! ? bytes[at]! + 1 : 0;
-  };
-  const starts = new Int32Array(258);
-  for (const user of order) starts[keyOf(user) + 1]! += 1;
+/** Four bytes of every user from `place` on as one number; bytes beyond its end are 0, as no user has a NUL. */
+function wordsAt({ bytes, offsets, length }: UserNames, place: number): Uint32Array {
+  const words = new Uint32Array(length);
+  for (let user = 0; user < length; user++) {
+    const end = offsets[user + 1]!;
+    let word = 0;
+    for (let at = offsets[user]! + place, i = 0; i < 4; i++, at++)
+      word = (word << 8) | (at < end ? bytes[at]! : 0);
+    words[user] = word;
+  }
+  return words;
+}
+
+/** One stable counting pass by 16 bits of the words. */
+function radixPass(order: Int32Array, words: Uint32Array, shift: number): Int32Array {
+  const starts = new Int32Array(2 ** 16 + 1);
+  for (let i = 0; i < words.length; i++) starts[((words[i]! >>> shift) & 0xffff) + 1]! += 1;
   for (let key = 1; key < starts.length; key++) starts[key]! += starts[key - 1]!;
   const out = new Int32Array(order.length);
-  for (const user of order) out[starts[keyOf(user)]!++] = user;
+  for (let i = 0; i < order.length; i++) {
+    const user = order[i]!;
+    out[starts[(words[user]! >>> shift) & 0xffff]!++] = user;
+  }
   return out;
 }
 
@@ -50,23 +61,12 @@ export function canonicalUsers(names: UserNames): Int32Array {
   let order: Int32Array = Int32Array.from({ length: names.length }, (_, user) => user);
   if (names.length < 2) return order;
   const prefix = commonPrefix(names);
-  for (let place = prefix + radixBytes - 1; place >= prefix; place--) order = radixPass(names, order, place);
-  const known = prefix + radixBytes;
-  const isTied = (at: number): boolean => {
-    const pair = [order[at - 1]!, order[at]!] as const;
-    const ends = pair.map(user => names.offsets[user + 1]! - names.offsets[user]!);
-    if (ends.every(end => end <= prefix)) return true;
-    for (let i = prefix; i < known; i++) {
-      const [x, y] = pair.map((user, side) =>
-        i < ends[side]! ? names.bytes[names.offsets[user]! + i]! : -1,
-      );
-      if (x !== y) return false;
-    }
-    return true;
-  };
+  const [high, low] = [wordsAt(names, prefix), wordsAt(names, prefix + radixBytes / 2)];
+  for (const words of [low, high]) for (const shift of [0, 16]) order = radixPass(order, words, shift);
   for (let start = 0; start < order.length;) {
+    const first = order[start]!;
     let end = start + 1;
-    while (end < order.length && isTied(end)) end++;
+    while (end < order.length && high[order[end]!] === high[first] && low[order[end]!] === low[first]) end++;
     if (end - start > 1) order.subarray(start, end).sort((x, y) => compareFrom(names, [x, y], prefix));
     start = end;
   }

@@ -3,20 +3,22 @@ const pieceRows = 2 ** 18;
 
 type NumberArray = Int32Array | Float64Array;
 
-/** A column of numbers that grows without ever being held twice. */
+/** A column of numbers that grows piece by piece; one piece where it is known how many there will be. */
 export class NumberColumn<T extends NumberArray> {
   readonly #make: (length: number) => T;
+  readonly #pieceRows: number;
   #pieces: T[] = [];
   #last: T;
   #used = 0;
 
-  constructor(make: (length: number) => T) {
+  constructor(make: (length: number) => T, expected: number | undefined) {
     this.#make = make;
+    this.#pieceRows = expected ?? pieceRows;
     this.#last = make(0);
   }
 
   get length(): number {
-    return Math.max(0, this.#pieces.length - 1) * pieceRows + this.#used;
+    return Math.max(0, this.#pieces.length - 1) * this.#pieceRows + this.#used;
   }
 
   push(value: number): void {
@@ -26,13 +28,14 @@ export class NumberColumn<T extends NumberArray> {
 
   /** All values in one array; the column is empty afterwards. */
   take(): T {
-    const out = this.#make(this.length);
-    const used = this.#used;
     const pieces = this.#pieces.reverse();
+    const used = this.#used;
     this.#pieces = [];
     this.#last = this.#make(0);
     this.#used = 0;
-    for (let at = 0; pieces.length > 0; at += pieceRows) {
+    if (pieces.length <= 1) return cut(pieces[0] ?? this.#last, used);
+    const out = this.#make((pieces.length - 1) * this.#pieceRows + used);
+    for (let at = 0; pieces.length > 0; at += this.#pieceRows) {
       const piece = pieces.pop()!;
       out.set(pieces.length === 0 ? piece.subarray(0, used) : piece, at);
     }
@@ -40,25 +43,34 @@ export class NumberColumn<T extends NumberArray> {
   }
 
   #grow(): void {
-    this.#last = this.#make(pieceRows);
+    this.#last = this.#make(this.#pieceRows);
     this.#pieces.push(this.#last);
     this.#used = 0;
   }
 }
 
-export function int32Column(): NumberColumn<Int32Array> {
-  return new NumberColumn(length => new Int32Array(length));
+function cut<T extends NumberArray>(values: T, length: number): T {
+  // oxlint-disable-next-line no-unsafe-type-assertion -- a part of an array is of its type
+  return values.subarray(0, length) as T;
 }
 
-export function float64Column(): NumberColumn<Float64Array> {
-  return new NumberColumn(length => new Float64Array(length));
+export function int32Column(expected?: number): NumberColumn<Int32Array> {
+  return new NumberColumn(length => new Int32Array(length), expected);
+}
+
+export function float64Column(expected?: number): NumberColumn<Float64Array> {
+  return new NumberColumn(length => new Float64Array(length), expected);
 }
 
 /** Byte strings one after the other; together below 2^31 bytes. */
 export class ByteColumn {
   #bytes: Uint8Array = new Uint8Array(1 << 16);
-  #ends: NumberColumn<Int32Array> = int32Column();
+  readonly #ends: NumberColumn<Int32Array>;
   #used = 0;
+
+  constructor(expected?: number) {
+    this.#ends = int32Column(expected);
+  }
 
   get byteLength(): number {
     return this.#used;

@@ -1,9 +1,9 @@
 import { Buffer } from 'node:buffer';
 import { type Data, DataType } from 'apache-arrow';
-import type { KeyHasher } from '../key.ts';
+import { compareUtf8, type KeyHasher } from '../key.ts';
 import type { PackedIds } from '../selector.ts';
 import { isIntegerType, type TextCells, textCells } from '../tables/cells.ts';
-import { ByteColumn, int32Column } from './narrow-columns.ts';
+import { ByteColumn, int32Column, type NumberColumn } from './narrow-columns.ts';
 
 interface KeyTarget {
   readonly out: Uint32Array;
@@ -15,6 +15,8 @@ export interface NarrowIds extends PackedIds {
   /** A number that equal ids share. */
   hashAt(row: number): number;
   isEqual(left: number, right: number): boolean;
+  /** Below 0 where the text of `left` comes first by UTF-8 bytes. */
+  compare(left: number, right: number): number;
   textAt(row: number): string;
   /** Whether ids rise from row to row, so that none can repeat; rows without a user count too. */
   readonly isRising: boolean;
@@ -35,6 +37,7 @@ function mixed(value: number): number {
 
 class IntegerIds implements NarrowIds {
   readonly isRising: boolean;
+  /** Empty where all are below 2^32. */
   readonly #high: Int32Array;
   readonly #low: Int32Array;
 
@@ -45,31 +48,61 @@ class IntegerIds implements NarrowIds {
   }
 
   hashAt(row: number): number {
-    return mixed(this.#low[row]! ^ Math.imul(this.#high[row]!, 0x9e3779b1));
+    return mixed(this.#low[row]! ^ Math.imul(this.#highAt(row), 0x9e3779b1));
   }
 
   isEqual(left: number, right: number): boolean {
-    return this.#low[left] === this.#low[right] && this.#high[left] === this.#high[right];
+    return this.#low[left] === this.#low[right] && this.#highAt(left) === this.#highAt(right);
+  }
+
+  compare(left: number, right: number): number {
+    const [x, y] = [this.#valueAt(left), this.#valueAt(right)];
+    // Numbers of as many digits are in the order of their digits.
+    if (x >= 0 && y >= 0 && digitsOf(x) === digitsOf(y) && y <= Number.MAX_SAFE_INTEGER) return x - y;
+    return compareUtf8(this.textAt(left), this.textAt(right));
   }
 
   textAt(row: number): string {
-    const [high, low] = [this.#high[row]!, this.#low[row]! >>> 0];
-    const value = high * 2 ** 32 + low;
-    return Number.isSafeInteger(value) ? String(value) : String((BigInt(high) << 32n) | BigInt(low));
+    const value = this.#valueAt(row);
+    if (Number.isSafeInteger(value)) return String(value);
+    return String((BigInt(this.#highAt(row)) << 32n) | BigInt(this.#low[row]! >>> 0));
   }
 
   writeKey(row: number, hasher: KeyHasher, target: KeyTarget): void {
     hasher.write(this.textAt(row), target);
   }
+
+  #highAt(row: number): number {
+    return this.#high.length === 0 ? 0 : this.#high[row]!;
+  }
+
+  #valueAt(row: number): number {
+    return this.#highAt(row) * 2 ** 32 + (this.#low[row]! >>> 0);
+  }
+}
+
+const powersOfTen = Array.from({ length: 17 }, (_, power) => 10 ** power);
+
+function digitsOf(value: number): number {
+  let digits = 1;
+  while (digits < powersOfTen.length && value >= powersOfTen[digits]!) digits += 1;
+  return digits;
 }
 
 /** Whole numbers of up to 64 bits in two halves; unsigned ones from 2^63 up are kept as texts. */
 class IntegerIdsBuilder implements NarrowIdsBuilder {
-  readonly #high = int32Column();
-  readonly #low = int32Column();
+  readonly #expected: number | undefined;
+  /** Made when the first number from 2^32 up, or below 0, comes. */
+  #high: NumberColumn<Int32Array> | undefined;
+  readonly #low: NumberColumn<Int32Array>;
   #isRising = true;
   #lastHigh = -(2 ** 31) - 1;
   #lastLow = 0;
+
+  constructor(expected: number | undefined) {
+    this.#expected = expected;
+    this.#low = int32Column(expected);
+  }
 
   get byteLength(): number {
     return 8 * this.#low.length;
@@ -90,7 +123,8 @@ class IntegerIdsBuilder implements NarrowIdsBuilder {
   }
 
   finish(): NarrowIds {
-    return new IntegerIds({ high: this.#high.take(), low: this.#low.take(), isRising: this.#isRising });
+    const high = this.#high?.take() ?? new Int32Array(0);
+    return new IntegerIds({ high, low: this.#low.take(), isRising: this.#isRising });
   }
 
   #push(high: number, low: number): void {
@@ -99,7 +133,11 @@ class IntegerIdsBuilder implements NarrowIdsBuilder {
       this.#isRising = false;
     this.#lastHigh = high;
     this.#lastLow = unsigned;
-    this.#high.push(high);
+    if (high !== 0 && this.#high === undefined) {
+      this.#high = int32Column(this.#expected);
+      for (let row = 0; row < this.#low.length; row++) this.#high.push(0);
+    }
+    this.#high?.push(high);
     this.#low.push(low);
   }
 }
@@ -129,6 +167,11 @@ class TextIds implements NarrowIds {
     return true;
   }
 
+  compare(left: number, right: number): number {
+    const [a, b] = [this.#start(left), this.#start(right)];
+    return this.#bytes.compare(this.#bytes, b, this.#ends[right], a, this.#ends[left]);
+  }
+
   textAt(row: number): string {
     return this.#bytes.toString('utf8', this.#start(row), this.#ends[row]);
   }
@@ -145,7 +188,11 @@ class TextIds implements NarrowIds {
 const nothing = new Uint8Array(0);
 
 class TextIdsBuilder implements NarrowIdsBuilder {
-  readonly #column = new ByteColumn();
+  readonly #column: ByteColumn;
+
+  constructor(expected: number | undefined) {
+    this.#column = new ByteColumn(expected);
+  }
 
   get byteLength(): number {
     return this.#column.byteLength;
@@ -181,6 +228,10 @@ class NumberedIds implements NarrowIds {
     return left === right;
   }
 
+  compare(left: number, right: number): number {
+    return compareUtf8(this.textAt(left), this.textAt(right));
+  }
+
   textAt(row: number): string {
     return this.#nameOf(row);
   }
@@ -196,9 +247,9 @@ export function numberedIds(nameOf: (row: number) => string): NarrowIdsBuilder {
 }
 
 /** Ids of a column of text or whole numbers. */
-export function idsOfColumn(type: DataType): NarrowIdsBuilder {
+export function idsOfColumn(type: DataType, expected?: number): NarrowIdsBuilder {
   const isBig = DataType.isInt(type) && !type.isSigned && type.bitWidth === 64;
   return isIntegerType(type) && !DataType.isDictionary(type) && !isBig
-    ? new IntegerIdsBuilder()
-    : new TextIdsBuilder();
+    ? new IntegerIdsBuilder(expected)
+    : new TextIdsBuilder(expected);
 }

@@ -45,22 +45,49 @@ function isEmptyAt(cells: TextCells, row: number): boolean {
   return cells.isNull(row) || cells.bytes(row).length === 0;
 }
 
-/** Marks rows with a user; a dictionary is looked at entry by entry. */
-function markUsers(data: Data): Uint8Array {
+/** Marks rows with a user. */
+function markUsers(data: Data, dictionaries: Dictionaries): Uint8Array {
   const marks = new Uint8Array(data.length).fill(1);
-  const values = DataType.isDictionary(data.type) ? data.dictionary!.data : [data];
-  const empties = values.some(part => part.nullCount > 0 || hasEmpty(part));
-  if (data.nullCount === 0 && !empties) return marks;
+  const isFull = data.nullCount === 0 && isTextType(data.type) && !dictionaries.hasEmpty(data);
+  if (isFull || (data.nullCount === 0 && !isTextType(data.type))) return marks;
   const cells = textCells(data);
   for (let row = 0; row < data.length; row++) if (isEmptyAt(cells, row)) marks[row] = 0;
   return marks;
 }
 
-function hasEmpty(data: Data): boolean {
-  if (!isTextType(data.type)) return false;
+function hasEmptyEntry(data: Data): boolean {
+  if (data.nullCount > 0) return true;
   const cells = textCells(data);
-  for (let row = 0; row < data.length; row++) if (cells.bytes(row).length === 0) return true;
+  for (let row = 0; row < data.length; row++) if (cells.byteLength(row) === 0) return true;
   return false;
+}
+
+/** What is known of dictionaries, which come along with many batches. */
+class Dictionaries {
+  readonly #empty = new WeakMap<Vector, boolean>();
+  readonly #clean = new WeakSet<Vector>();
+
+  /** Whether a column, or any entry of its dictionary, is null or empty. */
+  hasEmpty(data: Data): boolean {
+    if (!DataType.isDictionary(data.type)) return hasEmptyEntry(data);
+    const dictionary = data.dictionary!;
+    const known = this.#empty.get(dictionary);
+    if (known !== undefined) return known;
+    const found = dictionary.data.some(part => !isTextType(part.type) || hasEmptyEntry(part));
+    this.#empty.set(dictionary, found);
+    return found;
+  }
+
+  checkDefects(place: Place, name: string, data: Data): void {
+    const dictionary = DataType.isDictionary(data.type) ? data.dictionary! : undefined;
+    if (dictionary !== undefined && this.#clean.has(dictionary)) return;
+    checkDefects(place, name, data);
+    if (
+      dictionary !== undefined &&
+      dictionary.data.every(part => textCells(part).firstDefect() === undefined)
+    )
+      this.#clean.add(dictionary);
+  }
 }
 
 function typeName(data: Data): string {
@@ -128,6 +155,12 @@ function readScores(place: Place, name: string, column: { data: Data; hasUser: U
       'Name a column of numbers',
     );
   }
+  if (
+    data.values instanceof Float64Array &&
+    data.nullCount === 0 &&
+    !data.values.subarray(0, data.length).some(Number.isNaN)
+  )
+    return data.values.slice(0, data.length);
   const cells = isText ? textCells(data) : undefined;
   const numberIn = (text: string): number => (decimalNumber.test(text.trim()) ? Number(text) : NaN);
   return Float64Array.from({ length: data.length }, (_, row) => {
@@ -162,14 +195,19 @@ export function narrowColumnsOf({ columns, rule }: SelectionRequest): string[] {
   return [...new Set(wanted.filter(name => name !== undefined && name !== null))];
 }
 
-function validated(batch: SourceBatch, request: SelectionRequest, path: string): NarrowBatch {
+function validated(
+  batch: SourceBatch,
+  request: SelectionRequest,
+  known: { readonly path: string; readonly dictionaries: Dictionaries },
+): NarrowBatch {
+  const { path, dictionaries } = known;
   const { columns, rule, nullUsers, lengthUnit, tokenizer } = request;
   const place = { path, rowInFile: batch.rowInFile };
   const column = (name: string): Data => batch.batch.getChild(name)!.data[0]!;
   const users = column(columns.user);
   checkKeyType(place, columns.user, { role: 'user', data: users });
-  checkDefects(place, columns.user, users);
-  const hasUser = markUsers(users);
+  dictionaries.checkDefects(place, columns.user, users);
+  const hasUser = markUsers(users, dictionaries);
   const missing = nullUsers === 'error' ? hasUser.indexOf(0) : -1;
   if (missing >= 0) throw nullUser(place, missing);
   const ids = columns.id === null ? undefined : column(columns.id);
@@ -207,12 +245,13 @@ export async function* narrowBatches(
 ): AsyncGenerator<NarrowBatch> {
   const { columns } = request;
   let rows = 0;
+  const dictionaries = new Dictionaries();
   const options = { columns: narrowColumnsOf(request), encoded: [columns.user], reuse: true };
   for await (const batch of source.batches(options)) {
     if (batch.batch.numRows === 0) continue;
     enterStage(request, 'read');
     rows += batch.batch.numRows;
-    yield validated(batch, request, source.files[batch.file]!.path);
+    yield validated(batch, request, { path: source.files[batch.file]!.path, dictionaries });
   }
   if (rows === 0)
     throw invalidFile(source.files[0]!.path, 'it holds 0 rows', 'Give a table with at least one record');

@@ -76,15 +76,22 @@ class UserCoder {
 /** Collects narrow batches into records. */
 export class NarrowStore {
   readonly #users = new UserCoder();
-  readonly #userOf = int32Column();
+  readonly #userOf: NumberColumn<Int32Array>;
   readonly #ids: NarrowIdsBuilder;
   readonly #isScore: boolean;
+  readonly #expected: number | undefined;
   #measures: NumberColumn<Float64Array> | NumberColumn<Int32Array> | undefined;
   #tokens: NumberColumn<Int32Array> | undefined;
 
-  constructor(ids: NarrowIdsBuilder, options: { readonly isScore: boolean }) {
+  /** @param options - expected: rows that will come, where that is known, so that nothing is copied at the end */
+  constructor(
+    ids: NarrowIdsBuilder,
+    options: { readonly isScore: boolean; readonly expected?: number | undefined },
+  ) {
     this.#ids = ids;
     this.#isScore = options.isScore;
+    this.#expected = options.expected;
+    this.#userOf = int32Column(options.expected);
   }
 
   get rows(): number {
@@ -106,7 +113,7 @@ export class NarrowStore {
       for (const measure of batch.measures) column.push(measure);
     }
     if (batch.tokens !== undefined) {
-      const column = (this.#tokens ??= int32Column());
+      const column = (this.#tokens ??= int32Column(this.#expected));
       for (const count of batch.tokens) column.push(count);
     }
   }

@@ -1,4 +1,5 @@
-import type { SelectionEngine } from './engine.ts';
+import { openBuiltin } from './builtin.ts';
+import type { SelectionEngine, SelectionEngineName } from './engine.ts';
 import type { OptionalEngineName } from './optional.ts';
 
 /**
@@ -17,4 +18,17 @@ export async function openOptionalEngine(name: OptionalEngineName): Promise<Sele
   }
   const { openClickhouse } = await import('./clickhouse.ts');
   return openClickhouse();
+}
+
+/**
+ * Opens any engine.
+ *
+ * @throws DpError `ENGINE_UNAVAILABLE`, see `openOptionalEngine`
+ * @example
+ * ```ts
+ * (await openSelectionEngine('builtin')).name; // 'builtin'
+ * ```
+ */
+export async function openSelectionEngine(name: SelectionEngineName): Promise<SelectionEngine> {
+  return name === 'builtin' ? openBuiltin() : openOptionalEngine(name);
 }

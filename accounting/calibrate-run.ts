@@ -1,7 +1,9 @@
 import type { Interval } from './accountant.ts';
-import { checkCount, checkDelta, checkPositive, checkProbability, DpError } from './check.ts';
+import { answerOf, checkTarget, unreachable } from './calibrate.ts';
+import { checkCount, checkPositive, checkProbability } from './check.ts';
 import type { EpsilonOptions } from './epsilon.ts';
-import { convertGroup, type Conversion } from './group.ts';
+import type { PoissonOptions } from './event.ts';
+import type { Conversion } from './group.ts';
 
 /** A run of which one number is sought, and the target that it must keep. */
 export interface RunOptions extends EpsilonOptions {
@@ -22,6 +24,7 @@ export interface CalibratedRun {
 
 const verb = 'calibrate the run';
 const mostSteps = 2 ** 40;
+const leastProbability = 1e-12;
 
 /**
  * The most steps whose certified ε does not exceed the target.
@@ -40,18 +43,10 @@ const mostSteps = 2 ** 40;
 export function calibrateSteps(
   options: RunOptions & { readonly samplingProbability: number },
 ): CalibratedRun {
-  const question = checked(options);
-  checkProbability(options.samplingProbability, { verb, name: 'samplingProbability' });
-  const ask = (steps: number): Interval => epsilonOfRun(question, { ...options, steps });
-  const first = ask(1);
-  if (first.upper > question.epsilon) throw unreachable(question, 'one step', first);
-  return largest(ask, {
-    epsilon: question.epsilon,
-    low: 1,
-    lowAnswer: first,
-    high: mostSteps,
-    isWhole: true,
-  });
+  const { samplingProbability } = options;
+  checkProbability(samplingProbability, { verb, name: 'samplingProbability' });
+  const runAt = (steps: number): Run => ({ samplingProbability, steps });
+  return largest({ runAt, low: 1, high: mostSteps, isWhole: true, least: 'one step' }, options);
 }
 
 /**
@@ -69,15 +64,11 @@ export function calibrateSteps(
 export function calibrateSamplingProbability(
   options: RunOptions & { readonly steps: number },
 ): CalibratedRun {
-  const question = checked(options);
-  checkCount(options.steps, { verb, name: 'steps' });
-  const ask = (samplingProbability: number): Interval =>
-    epsilonOfRun(question, { steps: options.steps, samplingProbability });
-  const least = 1e-12;
-  const first = ask(least);
-  if (first.upper > question.epsilon)
-    throw unreachable(question, `a sampling probability of ${least}`, first);
-  return largest(ask, { epsilon: question.epsilon, low: least, lowAnswer: first, high: 1, isWhole: false });
+  const { steps } = options;
+  checkCount(steps, { verb, name: 'steps' });
+  const runAt = (samplingProbability: number): Run => ({ steps, samplingProbability });
+  const least = `a sampling probability of ${leastProbability}`;
+  return largest({ runAt, low: leastProbability, high: 1, isWhole: false, least }, options);
 }
 
 /**
@@ -96,102 +87,67 @@ export function calibrateSamplingProbability(
 export function calibrateBatchSize(
   options: RunOptions & { readonly steps: number; readonly datasetSize: number },
 ): CalibratedRun {
-  const question = checked(options);
-  checkCount(options.steps, { verb, name: 'steps' });
-  const datasetSize = checkCount(options.datasetSize, { verb, name: 'datasetSize' });
-  const ask = (batch: number): Interval =>
-    epsilonOfRun(question, { steps: options.steps, samplingProbability: batch / datasetSize });
-  const first = ask(1);
-  if (first.upper > question.epsilon) throw unreachable(question, 'an expected batch of one', first);
-  return largest(ask, {
-    epsilon: question.epsilon,
-    low: 1,
-    lowAnswer: first,
-    high: datasetSize,
-    isWhole: true,
-  });
+  const { steps, datasetSize } = options;
+  checkCount(steps, { verb, name: 'steps' });
+  checkCount(datasetSize, { verb, name: 'datasetSize' });
+  const runAt = (batch: number): Run => ({ steps, samplingProbability: batch / datasetSize });
+  return largest(
+    { runAt, low: 1, high: datasetSize, isWhole: true, least: 'an expected batch of one' },
+    options,
+  );
 }
 
-type Question = RunOptions & { readonly groupSize: number; readonly conversion: Conversion };
-
-function checked(options: RunOptions): Question {
-  checkPositive(options.epsilon, { verb, name: 'epsilon' });
-  checkDelta(options.delta, { verb, name: 'delta' });
-  checkPositive(options.noiseMultiplier, { verb, name: 'noiseMultiplier' });
-  const groupSize = checkCount(options.groupSize ?? 1, { verb, name: 'groupSize' });
-  // The narrowest accountant alone: what all of them together answer later is at most that.
-  const accountant = options.accountant ?? 'exact';
-  return { ...options, accountant, groupSize, conversion: options.conversion ?? 'mixture' };
-}
-
-function epsilonOfRun(
-  question: Question,
-  run: { readonly steps: number; readonly samplingProbability: number },
-): Interval {
-  const { steps, samplingProbability } = run;
-  const { bound } = convertGroup({ ...question, steps, samplingProbability }, question.conversion);
-  return { lower: bound.lower ?? 0, upper: bound.upper };
-}
+type Run = Pick<PoissonOptions, 'steps' | 'samplingProbability'>;
 
 interface Search {
-  readonly epsilon: number;
+  readonly runAt: (at: number) => Run;
   readonly low: number;
-  readonly lowAnswer: Interval;
   readonly high: number;
   readonly isWhole: boolean;
+  /** The run at `low` in words. */
+  readonly least: string;
+}
+
+/** An argument and the ε there. */
+interface Tried {
+  readonly at: number;
+  readonly answer: Interval;
 }
 
 /** The largest argument whose upper bound keeps the target: false position in logarithms, as ε is nearly a power of both. */
-function largest(ask: (at: number) => Interval, search: Search): CalibratedRun {
-  const { epsilon, isWhole } = search;
-  let below = { at: search.low, answer: search.lowAnswer };
-  let above: { at: number; upper: number } | undefined;
-  for (let tries = 0; tries < 200; tries += 1) {
-    if (above === undefined && below.at === search.high) break;
-    const end = above?.at ?? search.high;
-    if (isWhole ? end - below.at <= 1 && above !== undefined : end <= below.at * (1 + 1e-4)) break;
-    const at = nextTrial({ below: { at: below.at, upper: below.answer.upper }, above, search, tries });
-    const answer = ask(at);
-    if (answer.upper <= epsilon) below = { at, answer };
-    else above = { at, upper: answer.upper };
+function largest(search: Search, options: RunOptions): CalibratedRun {
+  const { low, high, isWhole } = search;
+  const question = { ...options, ...checkTarget(options, verb) };
+  checkPositive(options.noiseMultiplier, { verb, name: 'noiseMultiplier' });
+  const tryAt = (at: number): Tried => ({ at, answer: answerOf({ ...question, ...search.runAt(at) }) });
+  let below = tryAt(low);
+  if (below.answer.upper > question.epsilon)
+    throw unreachable(question, {
+      reason: ` with noiseMultiplier ${options.noiseMultiplier}: ${search.least} gives ${below.answer.upper.toPrecision(3)}`,
+      remedy: 'Raise noiseMultiplier, epsilon or delta',
+    });
+  let above: Tried | undefined;
+  for (let tries = 0; tries < 200 && below.at < high; tries += 1) {
+    const end = above?.at ?? high;
+    if (isWhole ? above !== undefined && end - below.at <= 1 : end <= below.at * (1 + 1e-4)) break;
+    const guess = guessFor(below, above, { epsilon: question.epsilon, tries });
+    const most = above === undefined || !isWhole ? high : end - 1;
+    const tried = tryAt(Math.min(most, isWhole ? Math.max(below.at + 1, Math.round(guess)) : guess));
+    if (tried.answer.upper <= question.epsilon) below = tried;
+    else above = tried;
   }
   return { value: below.at, epsilon: below.answer };
 }
 
-interface Bracket {
-  readonly below: { readonly at: number; readonly upper: number };
-  readonly above: { readonly at: number; readonly upper: number } | undefined;
-  readonly search: Search;
-  readonly tries: number;
-}
-
-function nextTrial({ below, above, search, tries }: Bracket): number {
-  const { isWhole, high } = search;
-  const guess = guessFor({ below, above, search, tries });
-  if (!isWhole) return Math.min(high, guess);
-  const most = above === undefined ? high : above.at - 1;
-  return Math.min(most, Math.max(below.at + 1, Math.round(guess)));
-}
-
 /** Every third trial halves, so that a crooked curve can't hold up the search. */
-function guessFor({ below, above, search: { epsilon, high }, tries }: Bracket): number {
-  const logLow = Math.log(below.at);
-  if (above === undefined) return Math.min(high, below.at * 2 ** Math.min(30, 2 ** tries));
-  const width = Math.log(above.at) - logLow;
-  const isUsable = below.upper > 0 && above.upper < Infinity && tries % 3 !== 2;
-  if (!isUsable) return Math.exp(logLow + width / 2);
-  const share = Math.log(epsilon / below.upper) / Math.log(above.upper / below.upper);
-  return Math.exp(logLow + width * Math.min(0.999, Math.max(0.001, share)));
-}
-
-function unreachable(
-  { epsilon, delta, noiseMultiplier }: Question,
-  what: string,
-  { upper }: Interval,
-): DpError {
-  return new DpError(
-    'BUDGET_UNREACHABLE',
-    `Cannot reach epsilon ${epsilon} at delta ${delta} with noiseMultiplier ${noiseMultiplier}: ` +
-      `${what} gives ${upper.toPrecision(3)}. Raise noiseMultiplier, epsilon or delta.`,
-  );
+function guessFor(
+  below: Tried,
+  above: Tried | undefined,
+  { epsilon, tries }: { readonly epsilon: number; readonly tries: number },
+): number {
+  if (above === undefined) return below.at * 2 ** Math.min(30, 2 ** tries);
+  const [least, most] = [below.answer.upper, above.answer.upper];
+  const share = Math.log(epsilon / least) / Math.log(most / least);
+  const isUsable = least > 0 && most < Infinity && tries % 3 !== 2;
+  return below.at * (above.at / below.at) ** (isUsable ? Math.min(0.999, Math.max(0.001, share)) : 0.5);
 }

@@ -3,6 +3,7 @@ import { checkChoice, checkCount, checkDelta, checkPositive, checkProbability, D
 import type { EpsilonOptions } from './epsilon.ts';
 import { convertGroup, recordDelta, type Conversion, type GroupOptions } from './group.ts';
 import { findThreshold, type Trial } from './numerics/threshold.ts';
+import { totalSpent, type PrivacySpent } from './spent.ts';
 
 /** What the noise is to achieve, and what is given. */
 export interface CalibrationOptions extends EpsilonOptions {
@@ -15,6 +16,8 @@ export interface CalibrationOptions extends EpsilonOptions {
   readonly groupSize?: number | undefined;
   /** How records become a user where groupSize > 1; `mixture` unless said otherwise. */
   readonly conversion?: Conversion | undefined;
+  /** What the target has to pay for beside the run, under the same neighbours; nothing where left out. */
+  readonly spent?: readonly PrivacySpent[] | undefined;
 }
 
 /** A noise multiplier and what it achieves. */
@@ -45,27 +48,64 @@ export function calibrateNoise(options: CalibrationOptions): Calibration {
   const question = checked(options);
   const guess = firstGuess(question);
   // A closed form costs nothing, so it is followed to its last digits.
-  const close = question.samplingProbability === 1 && question.conversion === 'mixture' ? 1e-10 : tolerance;
+  const isClosed =
+    question.samplingProbability === 1 && question.conversion === 'mixture' && !question.spent?.length;
+  const close = isClosed ? 1e-10 : tolerance;
   const found = isSettled(guess, question) ? guess : search(question, { start: guess.at, tolerance: close });
-  if (found.value > 0) throw unreachable(question, found.answer);
+  if (found.value > 0) throw tooLittle(question, found.answer);
   return { noiseMultiplier: Math.exp(found.at), epsilon: found.answer };
 }
 
 type Question = GroupOptions & { readonly epsilon: number; readonly conversion: Conversion };
 
+/**
+ * Target, group and conversion of a calibration, checked and with their defaults.
+ *
+ * @throws DpError `INVALID_ARGUMENT`
+ * @example
+ * ```ts
+ * checkTarget({ epsilon: 1, delta: 1e-6 }, 'calibrate').groupSize; // 1
+ * ```
+ */
+export function checkTarget(
+  options: Pick<CalibrationOptions, 'epsilon' | 'delta' | 'groupSize' | 'conversion'>,
+  verb: string,
+): Pick<Question, 'epsilon' | 'delta' | 'groupSize' | 'conversion'> {
+  const { epsilon, delta, groupSize = 1, conversion = 'mixture' } = options;
+  checkPositive(epsilon, { verb, name: 'epsilon' });
+  checkDelta(delta, { verb, name: 'delta' });
+  checkCount(groupSize, { verb, name: 'groupSize' });
+  checkChoice(conversion, { verb, name: 'conversion', choices: ['lemma', 'rdp', 'mixture'] });
+  return { epsilon, delta, groupSize, conversion };
+}
+
+/**
+ * ε by a question's conversion and the narrowest accountant, where no other is chosen: what all of them together
+ * answer later is at most that.
+ *
+ * @example
+ * ```ts
+ * const run = { noiseMultiplier: 1, samplingProbability: 1, steps: 1, groupSize: 1 } as const;
+ * answerOf({ ...run, delta: 1e-6, neighbours: 'add-or-remove', conversion: 'mixture' }).upper; // ~4.8866
+ * ```
+ */
+export function answerOf(question: GroupOptions & { readonly conversion: Conversion }): Interval {
+  const accountant = question.accountant ?? 'exact';
+  const { bound } = convertGroup({ ...question, accountant }, question.conversion);
+  return { lower: bound.lower ?? 0, upper: bound.upper };
+}
+
 function checked(options: CalibrationOptions): Question {
-  const conversion = options.conversion ?? 'mixture';
-  return {
-    epsilon: checkPositive(options.epsilon, { verb, name: 'epsilon' }),
-    delta: checkDelta(options.delta, { verb, name: 'delta' }),
-    samplingProbability: checkProbability(options.samplingProbability, { verb, name: 'samplingProbability' }),
-    steps: checkCount(options.steps, { verb, name: 'steps' }),
-    groupSize: checkCount(options.groupSize ?? 1, { verb, name: 'groupSize' }),
-    conversion: checkChoice(conversion, { verb, name: 'conversion', choices: ['lemma', 'rdp', 'mixture'] }),
-    neighbours: options.neighbours,
-    accountant: options.accountant,
-    noiseMultiplier: 1,
-  };
+  checkProbability(options.samplingProbability, { verb, name: 'samplingProbability' });
+  checkCount(options.steps, { verb, name: 'steps' });
+  const target = checkTarget(options, verb);
+  const spent = totalSpent(options.spent);
+  if (spent.epsilon >= target.epsilon || spent.delta >= target.delta)
+    throw unreachable(target, {
+      reason: `: epsilon ${spent.epsilon} at delta ${spent.delta} is spent already`,
+      remedy: 'Raise epsilon or delta',
+    });
+  return { ...options, ...target, noiseMultiplier: 1 };
 }
 
 /** A trial and the interval behind its value. */
@@ -77,12 +117,9 @@ interface Answered extends Trial {
 function search(question: Question, options: { start: number; tolerance: number }): Answered {
   const answers = new Map<number, Interval>();
   const excess = (logNoise: number): number => {
-    // The narrowest accountant alone: what all of them together answer later is at most that.
-    const accountant = question.accountant ?? 'exact';
-    const asked = { ...question, accountant, noiseMultiplier: Math.exp(logNoise) };
-    const { bound } = convertGroup(asked, question.conversion);
-    answers.set(logNoise, { lower: bound.lower ?? 0, upper: bound.upper });
-    return Math.log(bound.upper / question.epsilon);
+    const answer = answerOf({ ...question, noiseMultiplier: Math.exp(logNoise) });
+    answers.set(logNoise, answer);
+    return Math.log(answer.upper / question.epsilon);
   };
   const found = findThreshold(excess, { ...options, slope: -1, limits });
   return { ...found, answer: answers.get(found.at)! };
@@ -92,9 +129,12 @@ function search(question: Question, options: { start: number; tolerance: number 
 function firstGuess(question: Question): Pick<Answered, 'at'> | Answered {
   const { epsilon, delta, samplingProbability, steps, groupSize, conversion, accountant } = question;
   if (conversion === 'lemma' && groupSize > 1) {
-    const share = epsilon / groupSize;
-    const record = { ...question, groupSize: 1, epsilon: share, delta: recordDelta(share, delta, groupSize) };
-    return { at: Math.log(calibrateNoise(record).noiseMultiplier) };
+    const spent = totalSpent(question.spent);
+    const share = (epsilon - spent.epsilon) / groupSize;
+    const record = { epsilon: share, delta: recordDelta(share, delta - spent.delta, groupSize) };
+    return {
+      at: Math.log(calibrateNoise({ ...question, ...record, groupSize: 1, spent: [] }).noiseMultiplier),
+    };
   }
   const central = groupSize * samplingProbability * Math.sqrt(2 * steps * Math.log(1.25 / delta));
   const start = Math.log(Math.max(0.5, central / epsilon));
@@ -109,12 +149,22 @@ function isSettled(guess: Pick<Answered, 'at'> | Answered, { accountant }: Quest
   return 'answer' in guess && guess.at <= limits[0] && guess.value <= 0 && accountant !== 'pld';
 }
 
-function unreachable(question: Question, { upper }: Interval): DpError {
-  const { epsilon, delta, steps, groupSize, conversion } = question;
+function tooLittle(question: Question, { upper }: Interval): DpError {
+  const { steps, groupSize, conversion } = question;
   const group = groupSize === 1 ? '' : ` for ${groupSize} records per user by the ${conversion} conversion`;
+  return unreachable(question, {
+    reason: ` in ${steps} steps${group}: even noiseMultiplier 1e6 gives ${upper.toPrecision(3)}`,
+    remedy: 'Lower steps or samplingProbability',
+  });
+}
+
+/** The error for a target that nothing reaches. */
+export function unreachable(
+  { epsilon, delta }: { readonly epsilon: number; readonly delta: number },
+  { reason, remedy }: { readonly reason: string; readonly remedy: string },
+): DpError {
   return new DpError(
     'BUDGET_UNREACHABLE',
-    `Cannot reach epsilon ${epsilon} at delta ${delta} in ${steps} steps${group}: even noiseMultiplier 1e6 gives ${upper.toPrecision(3)}. ` +
-      'Lower steps or samplingProbability.',
+    `Cannot reach epsilon ${epsilon} at delta ${delta}${reason}. ${remedy}.`,
   );
 }

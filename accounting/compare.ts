@@ -3,13 +3,14 @@ import { calibrateNoise } from './calibrate.ts';
 import { checkCount, checkPositive, DpError } from './check.ts';
 import type { Neighbours } from './event.ts';
 import type { Conversion } from './group.ts';
-import { parsePlan, type Mechanism, type Plan, type SelectionRule } from './plan.ts';
+import { deltaWarnings, parsePlan, type Mechanism, type Plan, type SelectionRule } from './plan.ts';
+import type { PrivacySpent } from './spent.ts';
 
 /** A table's users, a budget, and the compute to spend: what both mechanisms are compared at. */
 export interface PlanningQuestion {
   /** Records (blocks under `random-chunk`) of every training user; users without any don't count. */
   readonly contributions: readonly number[];
-  /** Target ε per user, > 0. */
+  /** Target ε per user for run and selection together, > 0. */
   readonly epsilon: number;
   readonly delta: number;
   /** Caps to compare, each a whole number >= 1. */
@@ -20,7 +21,11 @@ export interface PlanningQuestion {
   readonly clipNorm: number;
   readonly neighbours: Neighbours;
   /** `when` is `once` where left out; Group Privacy selects once whatever it says. */
-  readonly selection: Omit<SelectionRule, 'when'> & { readonly when?: SelectionRule['when'] | undefined };
+  readonly selection: Omit<SelectionRule, 'when'> & {
+    readonly when?: SelectionRule['when'] | undefined;
+    /** What selection spends under `neighbours`; nothing where left out. The noise is calibrated to what that leaves. */
+    readonly privacyCost?: readonly PrivacySpent[] | undefined;
+  };
   readonly heldOut: Plan['heldOut'];
   /** How records become users under Group Privacy; `mixture` where left out. */
   readonly conversion?: Conversion | undefined;
@@ -93,91 +98,68 @@ function optionOf(
   mechanism: Mechanism,
   recordsPerUser: number,
 ): Omit<PlanOption, 'breakEvenClipRatio'> {
-  const population = populationOf(question, mechanism, recordsPerUser);
-  const { sampler, notes } = samplerOf(question, mechanism, { recordsPerUser, population });
-  const { noiseMultiplier, epsilon } = calibrateNoise({
-    ...question,
-    samplingProbability: sampler.samplingProbability,
-    groupSize: mechanism === 'group-privacy' ? recordsPerUser : 1,
-  });
-  const plan = planOf(question, mechanism, { recordsPerUser, population, sampler, noiseMultiplier });
-  const noiseOnAverage = (noiseMultiplier * question.clipNorm) / sampler.expectedBatchSize;
-  const allNotes = [...notes, ...generalNotes(question, recordsPerUser)];
-  return { mechanism, recordsPerUser, plan, epsilon, noiseOnAverage, notes: allNotes };
-}
-
-function drawnWhen({ selection }: PlanningQuestion, mechanism: Mechanism): SelectionRule['when'] {
-  return mechanism === 'user-wise' ? (selection.when ?? 'once') : 'once';
-}
-
-function populationOf(
-  question: PlanningQuestion,
-  mechanism: Mechanism,
-  recordsPerUser: number,
-): Plan['population'] {
-  const cap = drawnWhen(question, mechanism) === 'once' ? recordsPerUser : Infinity;
-  const records = question.contributions.reduce((sum, count) => sum + Math.min(count, cap), 0);
-  return { users: question.contributions.length, records };
-}
-
-type Sized = Pick<Plan, 'population'> & { readonly recordsPerUser: number };
-
-function samplerOf(
-  { batchSize }: PlanningQuestion,
-  mechanism: Mechanism,
-  { recordsPerUser, population }: Sized,
-): { sampler: Plan['sampler']; notes: string[] } {
-  const over = mechanism === 'group-privacy' ? 'records' : 'users';
-  const wanted = (mechanism === 'group-privacy' ? batchSize : batchSize / recordsPerUser) / population[over];
+  const { batchSize, clipNorm, neighbours, steps, delta, heldOut } = question;
+  const { when = 'once', privacyCost = [] } = question.selection;
+  const isByUser = mechanism === 'user-wise';
+  const selection = { ...question.selection, when: isByUser ? when : 'once', privacyCost } as const;
+  const population = populationOf(question, selection.when === 'once' ? recordsPerUser : Infinity);
+  const over = isByUser ? 'users' : 'records';
+  const wanted = batchSize / (isByUser ? recordsPerUser : 1) / population[over];
   const samplingProbability = Math.min(1, wanted);
   const expectedBatchSize = samplingProbability * population[over];
-  const notes: string[] = [];
-  if (wanted > 1)
-    notes.push(
-      `${mechanism}, ${recordsPerUser} records per user: all ${population[over]} ${over} take part in every step, because a batch of ${batchSize} record gradients asks for more.`,
-    );
-  if (expectedBatchSize < 1)
-    notes.push(
-      `${mechanism}, ${recordsPerUser} records per user: ${expectedBatchSize.toPrecision(2)} ${over} expected in a step; most steps are noise alone.`,
-    );
-  return { sampler: { kind: 'poisson', over, samplingProbability, expectedBatchSize }, notes };
-}
-
-function planOf(
-  question: PlanningQuestion,
-  mechanism: Mechanism,
-  sized: Sized & Pick<Plan, 'sampler' | 'noiseMultiplier'>,
-): Plan {
-  const { recordsPerUser, population, sampler, noiseMultiplier } = sized;
-  const { neighbours, clipNorm, steps, delta, epsilon, selection, heldOut } = question;
-  const groupConversion = mechanism === 'group-privacy' ? (question.conversion ?? 'mixture') : 'none';
-  return parsePlan({
+  const groupSize = isByUser ? 1 : recordsPerUser;
+  const { noiseMultiplier, epsilon } = calibrateNoise({
+    ...question,
+    samplingProbability,
+    groupSize,
+    spent: privacyCost,
+  });
+  const plan = parsePlan({
     format: 'privacy-unit/plan',
     version: 1,
     mechanism,
     neighbours,
     unit: { protection: 'user', recordsPerUser },
     population,
-    sampler,
+    sampler: { kind: 'poisson', over, samplingProbability, expectedBatchSize },
     clipNorm,
     noiseMultiplier,
     steps,
     delta,
-    targetEpsilon: epsilon,
-    groupConversion,
-    selection: { ...selection, when: drawnWhen(question, mechanism) },
+    targetEpsilon: question.epsilon,
+    groupConversion: isByUser ? 'none' : (question.conversion ?? 'mixture'),
+    selection,
     heldOut,
   });
+  const noiseOnAverage = (noiseMultiplier * clipNorm) / expectedBatchSize;
+  const notes = notesOf(question, { plan, wanted });
+  return { mechanism, recordsPerUser, plan, epsilon, noiseOnAverage, notes };
 }
 
-function generalNotes({ contributions, delta }: PlanningQuestion, recordsPerUser: number): string[] {
-  const users = contributions.length;
+function populationOf({ contributions }: PlanningQuestion, cap: number): Plan['population'] {
+  const records = contributions.reduce((sum, count) => sum + Math.min(count, cap), 0);
+  return { users: contributions.length, records };
+}
+
+function notesOf(
+  { contributions, batchSize }: PlanningQuestion,
+  { plan, wanted }: { readonly plan: Plan; readonly wanted: number },
+): string[] {
+  const { mechanism, sampler, population } = plan;
+  const { over, expectedBatchSize } = sampler;
+  const { recordsPerUser } = plan.unit;
+  const option = `${mechanism}, ${recordsPerUser} records per user:`;
   const most = contributions.reduce((a, b) => Math.max(a, b), 0);
   const notes: string[] = [];
-  if (delta >= 1 / users)
+  if (wanted > 1)
     notes.push(
-      `delta ${delta} is not below 1/users = ${(1 / users).toPrecision(3)}: publishing one user outright could satisfy it.`,
+      `${option} all ${population[over]} ${over} take part in every step, because a batch of ${batchSize} record gradients asks for more.`,
     );
+  if (expectedBatchSize < 1)
+    notes.push(
+      `${option} ${expectedBatchSize.toPrecision(2)} ${over} expected in a step; most steps are noise alone.`,
+    );
+  notes.push(...deltaWarnings(plan));
   if (recordsPerUser > most)
     notes.push(
       `no user has more than ${most} records: a cap of ${recordsPerUser} keeps nothing more and costs as if it did.`,

@@ -9,23 +9,23 @@ import {
   type CheckContext,
 } from './check.ts';
 import type { BasicEvent, DpEvent } from './event.ts';
-import { oneOf, readFields, type Reader } from './fields.ts';
+import { belowOne, groupSizeOf, limited, oneOf, readFields, type Reader } from './fields.ts';
 
 const verb = 'read the event';
 
-const belowOne: Reader<number> = (value, context) => {
-  const checked = checkNonNegative(value, context);
-  if (checked < 1) return checked;
-  throw invalid(value, 'a number of at least 0 and below 1', context);
-};
-
 const buckets: Reader<number> = (value, context) => checkCount(value, { ...context, least: 2 });
 
-const meanRuns: Reader<number> = (value, context) => {
-  const checked = checkPositive(value, context);
-  if (checked >= 1) return checked;
-  throw invalid(value, 'a mean of at least 1', context);
-};
+const meanRuns = limited(checkPositive, value => value >= 1, 'a mean of at least 1');
+
+const scale = limited(
+  limited(checkPositive, value => value <= 1e4, 'at most 10000'),
+  value => value >= 1e-100,
+  'at least 1e-100',
+);
+
+const randomProbability = limited(checkProbability, value => value >= 1e-300, 'at least 1e-300');
+
+const manyRecords = limited(checkCount, value => value <= 1e12, 'at most 1e12');
 
 const shape: Reader<number | 'poisson'> = (value, context) => {
   if (value === 'poisson') return value;
@@ -55,11 +55,11 @@ const readers: Readonly<Record<Kind, Readonly<Record<string, Reader<unknown>>>>>
   'mixture-of-gaussians': { ...noise, sensitivities, probabilities },
   laplace: noise,
   'poisson-subsampled-laplace': sampled,
-  'discrete-gaussian': { scale: checkPositive, sensitivity: checkCount },
-  'randomised-response': { randomProbability: checkProbability, buckets },
+  'discrete-gaussian': { scale, sensitivity: checkCount },
+  'randomised-response': { randomProbability, buckets },
   guarantee: { epsilon: checkNonNegative, delta: belowOne },
-  'fixed-size-gaussian': { ...noise, datasetSize: checkCount, batchSize: checkCount, groupSize: checkCount },
-  'truncated-poisson-gaussian': { ...sampled, datasetSize: checkCount, maximumBatchSize: checkCount },
+  'fixed-size-gaussian': { ...noise, datasetSize: checkCount, batchSize: checkCount, groupSize: groupSizeOf },
+  'truncated-poisson-gaussian': { ...sampled, datasetSize: manyRecords, maximumBatchSize: checkCount },
   'balls-in-bins-gaussian': { ...noise, stepsPerEpoch: checkCount },
   'shuffled-gaussian': {
     ...noise,
@@ -110,23 +110,8 @@ function kindOf(json: unknown): unknown {
 
 /** What can't be true of fields together: the reason and what to change. */
 function contradiction(event: DpEvent): string | undefined {
-  switch (event.kind) {
-    case 'mixture-of-gaussians':
-      return mixtureContradiction(event);
-    case 'fixed-size-gaussian':
-      return fixedSizeContradiction(event);
-    case 'randomised-response':
-      return event.randomProbability < 1e-300
-        ? `randomProbability is ${event.randomProbability}. Give at least 1e-300`
-        : undefined;
-    case 'discrete-gaussian':
-      if (event.scale > 1e4) return `scale is ${event.scale}. Give at most 10000`;
-      return event.scale < 1e-100 ? `scale is ${event.scale}. Give at least 1e-100` : undefined;
-    case 'truncated-poisson-gaussian':
-      return event.datasetSize > 1e12 ? `datasetSize is ${event.datasetSize}. Give at most 1e12` : undefined;
-    default:
-      return undefined;
-  }
+  if (event.kind === 'mixture-of-gaussians') return mixtureContradiction(event);
+  return event.kind === 'fixed-size-gaussian' ? fixedSizeContradiction(event) : undefined;
 }
 
 type EventOf<K extends BasicEvent['kind']> = Extract<BasicEvent, { kind: K }>;
@@ -140,8 +125,9 @@ function mixtureContradiction(event: EventOf<'mixture-of-gaussians'>): string | 
 function fixedSizeContradiction(event: EventOf<'fixed-size-gaussian'>): string | undefined {
   const { datasetSize, batchSize, groupSize } = event;
   if (batchSize > datasetSize) return `batchSize ${batchSize} exceeds datasetSize ${datasetSize}. Lower it`;
-  if (groupSize > datasetSize) return `groupSize ${groupSize} exceeds datasetSize ${datasetSize}. Lower it`;
-  return groupSize > 10_000 ? `groupSize is ${groupSize}. Give at most 10000 records per user` : undefined;
+  return groupSize > datasetSize
+    ? `groupSize ${groupSize} exceeds datasetSize ${datasetSize}. Lower it`
+    : undefined;
 }
 
 /** What is wrong with a list, or undefined. */

@@ -1,5 +1,6 @@
 import { binomialMixture } from './numerics/binomial.ts';
-import { checkCount, checkPositive, checkProbability, DpError } from './check.ts';
+import { checkCount, checkPositive, checkProbability } from './check.ts';
+import { groupSizeOf } from './fields.ts';
 
 /** Which two tables count as neighbours; never defaulted, because every number depends on it. */
 export type Neighbours = 'add-or-remove' | 'replace' | 'zero-out';
@@ -205,7 +206,8 @@ export function poissonEvent({ noiseMultiplier, samplingProbability, steps }: Po
  * Ganesh (arXiv 2401.10294), Theorem 3.1; tight for Poisson sampling under add-or-remove of the whole group.
  * The probabilities dominate the exact ones: rounding and tails of at most 1e-40 only ever move towards more records.
  *
- * @param options - samplingProbability: of one record in one step; groupSize: whole, 1 to 10,000
+ * @param options - samplingProbability: of one record in one step; groupSize: whole, 1 to 10,000; spent: guarantees
+ *   that hold for the group, composed with the steps
  * @throws DpError `INVALID_ARGUMENT`
  * @example
  * ```ts
@@ -214,9 +216,25 @@ export function poissonEvent({ noiseMultiplier, samplingProbability, steps }: Po
  * event.probabilities[2]; // ~0.25
  * ```
  */
-export function poissonGroupEvent(options: PoissonOptions & { readonly groupSize: number }): DpEvent {
-  const { noiseMultiplier, samplingProbability, steps } = options;
-  const groupSize = checkGroupSize(options.groupSize);
+export function poissonGroupEvent(options: PoissonGroupOptions): DpEvent {
+  const { spent = [] } = options;
+  const run = groupRun(options);
+  if (spent.length === 0) return run;
+  return sequence([
+    run,
+    ...spent.map(({ epsilon, delta }) => ({ kind: 'guarantee' as const, epsilon, delta })),
+  ]);
+}
+
+/** A run as a group sees it, and what else was released about the group. */
+export interface PoissonGroupOptions extends PoissonOptions {
+  readonly groupSize: number;
+  readonly spent?: readonly Omit<GuaranteeEvent, 'kind'>[] | undefined;
+}
+
+function groupRun(options: PoissonGroupOptions): DpEvent {
+  const { noiseMultiplier, samplingProbability, steps, groupSize } = options;
+  groupSizeOf(groupSize, { verb, name: 'groupSize' });
   checkOptions(options);
   if (groupSize === 1) return poissonEvent(options);
   if (samplingProbability === 1) return repeat(gaussianEvent(noiseMultiplier / groupSize), steps);
@@ -228,15 +246,6 @@ function checkOptions({ noiseMultiplier, samplingProbability, steps }: PoissonOp
   checkPositive(noiseMultiplier, { verb, name: 'noiseMultiplier' });
   checkProbability(samplingProbability, { verb, name: 'samplingProbability' });
   checkCount(steps, { verb, name: 'steps' });
-}
-
-function checkGroupSize(value: number): number {
-  const groupSize = checkCount(value, { verb, name: 'groupSize' });
-  if (groupSize <= 10_000) return groupSize;
-  throw new DpError(
-    'INVALID_ARGUMENT',
-    `Cannot ${verb}: groupSize is ${groupSize}. Give at most 10000 records per user.`,
-  );
 }
 
 /**

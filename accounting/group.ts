@@ -1,15 +1,14 @@
 import type { Bound, Interval } from './accountant.ts';
 import { checkCount } from './check.ts';
 import { epsilonOf, tightest, type BoundsByAccountant, type EpsilonOptions } from './epsilon.ts';
-import { flattenEvent, poissonEvent, poissonGroupEvent, type PoissonOptions } from './event.ts';
+import { flattenEvent, poissonEvent, poissonGroupEvent, type PoissonGroupOptions } from './event.ts';
 import { composedCurve, epsilonOfCurve } from './rdp/rdp.ts';
 import type { RenyiCurve } from './rdp/renyi.ts';
 import { findThreshold } from './numerics/threshold.ts';
+import { totalSpent } from './spent.ts';
 
 /** Poisson sampling of records, and how many of them one user may have. */
-export interface GroupOptions extends PoissonOptions, EpsilonOptions {
-  readonly groupSize: number;
-}
+export interface GroupOptions extends PoissonGroupOptions, EpsilonOptions {}
 
 /** The three ways from one record to a group, each an upper bound; the mixture has a lower one too. */
 export type BoundsByConversion = Readonly<Record<'lemma' | 'rdp' | 'mixture', Bound>>;
@@ -42,7 +41,8 @@ export interface GroupAnswer {
  */
 export function groupEpsilon(options: GroupOptions): GroupAnswer {
   const { bound: mixture, byAccountant } = mixtureBound(options);
-  const byConversion = { lemma: lemmaBound(options), rdp: renyiGroupBound(options), mixture };
+  const [lemma, rdp] = [besideSpent(lemmaBound, options), besideSpent(renyiGroupBound, options)];
+  const byConversion = { lemma, rdp, mixture };
   return { epsilon: tightest(Object.values(byConversion)), byConversion, byAccountant };
 }
 
@@ -56,7 +56,7 @@ export interface ConvertedBound {
 }
 
 /**
- * ε of a group by one of the three conversions.
+ * ε of a group by one of the three conversions, `spent` included: composed with the mixture, added to the others.
  *
  * @throws DpError `INVALID_ARGUMENT`
  * @example
@@ -68,9 +68,20 @@ export interface ConvertedBound {
  * ```
  */
 export function convertGroup(options: GroupOptions, conversion: Conversion): ConvertedBound {
-  if (conversion === 'lemma') return { bound: lemmaBound(options), byAccountant: {} };
-  if (conversion === 'rdp') return { bound: renyiGroupBound(options), byAccountant: {} };
-  return mixtureBound(options);
+  if (conversion === 'mixture') return mixtureBound(options);
+  const bound = besideSpent(conversion === 'lemma' ? lemmaBound : renyiGroupBound, options);
+  return { bound, byAccountant: {} };
+}
+
+/**
+ * What was spent on the group is not about records, so it takes no part in a conversion from them: ε and δ are added.
+ */
+function besideSpent(convert: (options: GroupOptions) => Bound, options: GroupOptions): Bound {
+  const { epsilon, delta } = totalSpent(options.spent);
+  if (epsilon === 0 && delta === 0) return convert(options);
+  // Both by more than their rounding.
+  const { upper, detail } = convert({ ...options, delta: (options.delta - delta) * (1 - 1e-12) });
+  return { upper: (upper + epsilon) * (1 + 1e-15), detail: `${detail}, plus ${epsilon}` };
 }
 
 /**

@@ -4,10 +4,12 @@ export type {
   Mechanism,
   Plan,
   PlanEpsilon,
+  PlannedSelection,
   SamplerPlan,
   SelectionRule,
   SelectionStrategy,
 } from './plan.ts';
+export type { PrivacySpent } from './spent.ts';
 export { flattenEvent, gaussianEvent, poissonEvent, poissonGroupEvent, repeat, sequence } from './event.ts';
 export { eventKinds, parseEvent } from './event-json.ts';
 export type {
@@ -22,6 +24,7 @@ export type {
   LaplaceEvent,
   MixtureOfGaussiansEvent,
   Neighbours,
+  PoissonGroupOptions,
   PoissonOptions,
   RandomisedResponseEvent,
   RepeatAndSelectEvent,

@@ -6,12 +6,14 @@ import {
   checkPositive,
   checkProbability,
   DpError,
+  invalid,
   type CheckContext,
 } from './check.ts';
-import type { BoundsByAccountant } from './epsilon.ts';
+import { relations, type BoundsByAccountant } from './epsilon.ts';
 import { poissonGroupEvent, type DpEvent, type Neighbours } from './event.ts';
-import { objectOf, oneOf, orNull, readText } from './fields.ts';
+import { belowOne, listOf, objectOf, oneOf, orNull, readText } from './fields.ts';
 import { convertGroup, groupEpsilon, type BoundsByConversion, type GroupOptions } from './group.ts';
+import { totalSpent, type PrivacySpent } from './spent.ts';
 
 /** The two mechanisms of arXiv 2406.14322. */
 export type Mechanism = 'group-privacy' | 'user-wise';
@@ -21,7 +23,14 @@ export type GroupConversion = 'none' | 'lemma' | 'rdp' | 'mixture';
 
 /** The strategies of the selection contract, v1. */
 export type SelectionStrategy =
-  'random' | 'longest' | 'shortest' | 'highest-perplexity' | 'lowest-perplexity' | 'random-chunk' | 'first';
+  | 'random'
+  | 'longest'
+  | 'shortest'
+  | 'highest-perplexity'
+  | 'lowest-perplexity'
+  | 'random-chunk'
+  | 'random-window'
+  | 'first';
 
 /** Which of a user's records may be used, and when they are drawn. */
 export interface SelectionRule {
@@ -34,6 +43,15 @@ export interface SelectionRule {
   readonly chunkTokens: number | null;
   /** `once` before training, or afresh `per-draw` each time the user is sampled (user-wise only). */
   readonly when: 'once' | 'per-draw';
+}
+
+/** A plan's rule with what it cost. */
+export interface PlannedSelection extends SelectionRule {
+  /**
+   * Private releases that the rule rests on, such as a cap that was chosen privately. Part of the plan's guarantee, so
+   * stated under its neighbours. Plans of earlier releases lack the list, and had nothing to put in it.
+   */
+  readonly privacyCost: readonly PrivacySpent[];
 }
 
 /** Who is sampled each step and with what probability. The probability is written once, here. */
@@ -63,10 +81,10 @@ export interface Plan {
   readonly noiseMultiplier: number;
   readonly steps: number;
   readonly delta: number;
-  /** What the noise was calibrated to, or null where the noise was given. */
+  /** What run and selection together were calibrated to, or null where the noise was given. */
   readonly targetEpsilon: number | null;
   readonly groupConversion: GroupConversion;
-  readonly selection: SelectionRule;
+  readonly selection: PlannedSelection;
   /** Users kept out of training for evaluation, chosen by a keyed hash of their id (user-local). */
   readonly heldOut: { readonly fraction: number; readonly seed: string };
 }
@@ -77,7 +95,7 @@ const readPlan = objectOf<Plan>({
   format: oneOf('privacy-unit/plan'),
   version: readVersion,
   mechanism: oneOf('group-privacy', 'user-wise'),
-  neighbours: oneOf('add-or-remove', 'replace', 'zero-out'),
+  neighbours: oneOf(...relations),
   unit: objectOf<Plan['unit']>({ protection: oneOf('user'), recordsPerUser: checkCount }),
   population: objectOf<Plan['population']>({ users: checkCount, records: checkCount }),
   sampler: objectOf<SamplerPlan>({
@@ -92,31 +110,39 @@ const readPlan = objectOf<Plan>({
   delta: checkDelta,
   targetEpsilon: orNull(checkPositive),
   groupConversion: oneOf('none', 'lemma', 'rdp', 'mixture'),
-  selection: objectOf<SelectionRule>({
-    strategy: oneOf(
-      'random',
-      'longest',
-      'shortest',
-      'highest-perplexity',
-      'lowest-perplexity',
-      'random-chunk',
-      'first',
-    ),
-    seed: readText,
-    tokensPerUser: orNull(checkCount),
-    chunkTokens: orNull(checkCount),
-    when: oneOf('once', 'per-draw'),
-  }),
-  heldOut: objectOf<Plan['heldOut']>({ fraction: readFraction, seed: readText }),
+  selection: objectOf<PlannedSelection>(
+    {
+      strategy: oneOf(
+        'random',
+        'longest',
+        'shortest',
+        'highest-perplexity',
+        'lowest-perplexity',
+        'random-chunk',
+        'random-window',
+        'first',
+      ),
+      seed: readText,
+      tokensPerUser: orNull(checkCount),
+      chunkTokens: orNull(checkCount),
+      when: oneOf('once', 'per-draw'),
+      privacyCost: listOf(
+        objectOf<PrivacySpent>({ epsilon: checkNonNegative, delta: belowOne, what: readText }),
+      ),
+    },
+    { privacyCost: [] },
+  ),
+  heldOut: objectOf<Plan['heldOut']>({ fraction: belowOne, seed: readText }),
 });
 
 /**
  * Takes a value from outside as a plan, or says which field is wrong and what it holds.
  *
- * Nothing is filled in and nothing repaired: a missing key, an unknown one and a contradiction between fields are errors.
+ * Nothing is repaired and, but for an absent `selection.privacyCost`, nothing filled in: a missing key, an unknown one
+ * and a contradiction between fields are errors.
  *
  * @param json - parsed JSON
- * @returns a plan that serialises to the same JSON
+ * @returns a plan that serialises to the same JSON, `selection.privacyCost` always written
  * @throws DpError `INVALID_ARGUMENT`
  * @example
  * ```ts
@@ -137,72 +163,77 @@ export function parsePlan(json: unknown): Plan {
   return plan;
 }
 
-function readVersion(value: unknown): 1 {
+function readVersion(value: unknown, context: CheckContext): 1 {
   if (value === 1) return 1;
-  throw contradiction(`version is ${String(value)}`, 'Use a release that reads it; this one reads version 1');
+  throw invalid(value, '1, or use a release that reads it', context);
 }
 
-function readFraction(value: unknown, context: CheckContext): number {
-  const fraction = checkNonNegative(value, context);
-  if (fraction >= 1) throw contradiction(`${context.name} is ${fraction}`, 'Give a number in [0, 1)');
-  return fraction;
-}
-
-function contradiction(what: string, change: string): DpError {
-  return new DpError('INVALID_ARGUMENT', `Cannot ${verb}: ${what}. ${change}.`);
-}
-
-/** What contradicts what, as pairs of the finding and the way out; the first finding is thrown. */
 function checkConsistency(plan: Plan): void {
-  const findings = [...samplerFindings(plan), ...selectionFindings(plan)];
-  if (findings.length > 0) throw contradiction(...findings[0]!);
+  checkSampler(plan);
+  checkSelection(plan);
 }
 
-type Finding = readonly [what: string, change: string];
+function refuseIf(isWrong: boolean, what: string, change: string): void {
+  if (isWrong) throw new DpError('INVALID_ARGUMENT', `Cannot ${verb}: ${what}. ${change}.`);
+}
 
-function samplerFindings({ mechanism, sampler, unit, population, groupConversion }: Plan): Finding[] {
-  const findings: Finding[] = [];
-  const over = mechanism === 'group-privacy' ? 'records' : 'users';
-  if (sampler.over !== over)
-    findings.push([`sampler.over is ${sampler.over} under ${mechanism}`, `Sample ${over}`]);
+function checkSampler({ mechanism, sampler, unit, population, groupConversion }: Plan): void {
+  const isByUser = mechanism === 'user-wise';
+  const over = isByUser ? 'users' : 'records';
   const expected = sampler.samplingProbability * population[over];
-  if (!(Math.abs(sampler.expectedBatchSize - expected) <= 1e-9 * expected)) {
-    const product = `sampler.samplingProbability × population.${over}`;
-    findings.push([
-      `sampler.expectedBatchSize is ${sampler.expectedBatchSize}`,
-      `Give ${product} = ${expected}`,
-    ]);
-  }
   const conversion = `groupConversion is ${groupConversion} under ${mechanism}`;
-  if (mechanism === 'user-wise' && groupConversion !== 'none') findings.push([conversion, 'Give none']);
-  if (mechanism === 'group-privacy' && unit.recordsPerUser > 1 && groupConversion === 'none')
-    findings.push([
-      `${conversion} with ${unit.recordsPerUser} records per user`,
-      'Give lemma, rdp or mixture',
-    ]);
-  return findings;
+  refuseIf(sampler.over !== over, `sampler.over is ${sampler.over} under ${mechanism}`, `Sample ${over}`);
+  refuseIf(
+    !(Math.abs(sampler.expectedBatchSize - expected) <= 1e-9 * expected),
+    `sampler.expectedBatchSize is ${sampler.expectedBatchSize}`,
+    `Give sampler.samplingProbability × population.${over} = ${expected}`,
+  );
+  refuseIf(isByUser && groupConversion !== 'none', conversion, 'Give none');
+  refuseIf(
+    !isByUser && unit.recordsPerUser > 1 && groupConversion === 'none',
+    `${conversion} with ${unit.recordsPerUser} records per user`,
+    'Give lemma, rdp or mixture',
+  );
 }
 
-function selectionFindings({ mechanism, unit, population, selection }: Plan): Finding[] {
-  const findings: Finding[] = [];
-  if (selection.when === 'per-draw' && mechanism !== 'user-wise')
-    findings.push([`selection.when is per-draw under ${mechanism}`, 'Give once']);
-  if ((selection.chunkTokens !== null) !== (selection.strategy === 'random-chunk')) {
-    const chunks = selection.chunkTokens === null ? 'Give a number of tokens' : 'Give null';
-    findings.push([`selection.chunkTokens is ${selection.chunkTokens} for ${selection.strategy}`, chunks]);
-  }
+function checkSelection({ mechanism, unit, population, selection, delta }: Plan): void {
+  const { when, strategy, chunkTokens, privacyCost } = selection;
   const most = population.users * unit.recordsPerUser;
-  if (selection.when === 'once' && population.records > most) {
-    const cap = `${population.users} users with at most ${unit.recordsPerUser} records each`;
-    findings.push([`population.records is ${population.records} for ${cap}`, `Give at most ${most}`]);
-  }
-  return findings;
+  const spent = totalSpent(privacyCost).delta;
+  const isOnce = when === 'once';
+  refuseIf(
+    !isOnce && mechanism !== 'user-wise',
+    `selection.when is per-draw under ${mechanism}`,
+    'Give once',
+  );
+  refuseIf(
+    (chunkTokens !== null) !== (strategy === 'random-chunk'),
+    `selection.chunkTokens is ${chunkTokens} for ${strategy}`,
+    chunkTokens === null ? 'Give a number of tokens' : 'Give null',
+  );
+  refuseIf(
+    isOnce && population.records > most,
+    `population.records is ${population.records} for ${population.users} users with at most ${unit.recordsPerUser} records each`,
+    `Give at most ${most}`,
+  );
+  refuseIf(spent >= delta, `selection.privacyCost spends ${spent} of delta ${delta}`, 'Give a larger delta');
+}
+
+/** Says so where publishing one user whole would keep the plan's δ. */
+export function deltaWarnings({ delta, population: { users } }: Plan): string[] {
+  const least = 1 / users;
+  return delta < least
+    ? []
+    : [
+        `delta ${delta} is not below 1/users = ${least.toPrecision(3)}: publishing one user outright could satisfy it.`,
+      ];
 }
 
 /**
  * What one user's neighbours see of a run of the plan.
  *
  * User-wise: the subsampled Gaussian over users. Group Privacy: the mixture of Gaussians of a user with the most records.
+ * Either is followed by what was spent on selection, where anything was.
  *
  * @param steps - noised steps that may have been released, at least 1; the plan's where left out
  * @throws DpError `INVALID_ARGUMENT`
@@ -229,10 +260,11 @@ function samplingOf(plan: Plan, steps: number): GroupOptions {
     groupSize: plan.mechanism === 'group-privacy' ? plan.unit.recordsPerUser : 1,
     delta: plan.delta,
     neighbours: plan.neighbours,
+    spent: plan.selection.privacyCost,
   };
 }
 
-/** ε of a plan's run and the answers behind it. */
+/** ε of a plan's run and selection, and the answers behind it. */
 export interface PlanEpsilon {
   /** Upper bound by the plan's own conversion. */
   readonly epsilon: Interval;
@@ -245,7 +277,7 @@ export interface PlanEpsilon {
  * ε of a user after `steps` steps of the plan, at the plan's δ.
  *
  * @param options - steps: noised steps that may have been released, >= 0; the plan's where left out
- * @returns for a calibrated plan epsilon.upper is at most the target; no steps cost nothing
+ * @returns for a calibrated plan epsilon.upper is at most the target; no steps cost nothing beside what selection did
  * @throws DpError `INVALID_ARGUMENT`
  * @example
  * ```ts
@@ -260,17 +292,22 @@ export interface PlanEpsilon {
  * ```
  */
 export function epsilonOfPlan(plan: Plan, { steps = plan.steps }: { steps?: number } = {}): PlanEpsilon {
-  if (steps === 0) return { epsilon: { lower: 0, upper: 0 }, byAccountant: {} };
-  const options = samplingOf(plan, steps);
-  const conversion = plan.groupConversion === 'none' ? 'mixture' : plan.groupConversion;
-  if (options.groupSize === 1) return plannedEpsilon(options, conversion);
-  const { byConversion, byAccountant } = groupEpsilon(options);
-  const { upper } = byConversion[conversion];
+  if (steps === 0 || plan.mechanism === 'user-wise' || plan.unit.recordsPerUser === 1)
+    return statedEpsilon(plan, steps);
+  const { byConversion, byAccountant } = groupEpsilon(samplingOf(plan, steps));
+  const { upper } = byConversion[conversionOf(plan)];
   return { epsilon: { lower: byConversion.mixture.lower ?? 0, upper }, byAccountant, byConversion };
 }
 
-function plannedEpsilon(options: GroupOptions, conversion: keyof BoundsByConversion): PlanEpsilon {
-  const { bound, byAccountant } = convertGroup(options, conversion);
+function conversionOf({ groupConversion }: Plan): keyof BoundsByConversion {
+  return groupConversion === 'none' ? 'mixture' : groupConversion;
+}
+
+/** By the plan's conversion alone. */
+function statedEpsilon(plan: Plan, steps: number): PlanEpsilon {
+  if (steps === 0)
+    return { epsilon: { lower: 0, upper: totalSpent(plan.selection.privacyCost).epsilon }, byAccountant: {} };
+  const { bound, byAccountant } = convertGroup(samplingOf(plan, steps), conversionOf(plan));
   return { epsilon: { lower: bound.lower ?? 0, upper: bound.upper }, byAccountant };
 }
 
@@ -292,8 +329,5 @@ function plannedEpsilon(options: GroupOptions, conversion: keyof BoundsByConvers
  * ```
  */
 export function epsilonCurve(plan: Plan, stepsList: readonly number[]): Interval[] {
-  const conversion = plan.groupConversion === 'none' ? 'mixture' : plan.groupConversion;
-  return stepsList.map(steps =>
-    steps === 0 ? { lower: 0, upper: 0 } : plannedEpsilon(samplingOf(plan, steps), conversion).epsilon,
-  );
+  return stepsList.map(steps => statedEpsilon(plan, steps).epsilon);
 }

@@ -2,7 +2,7 @@ import type { Bound, Interval } from './accountant.ts';
 import { checkCount, DpError } from './check.ts';
 import type { BoundsByAccountant } from './epsilon.ts';
 import type { BoundsByConversion } from './group.ts';
-import { epsilonOfPlan, type Plan, type PlanEpsilon } from './plan.ts';
+import { deltaWarnings, epsilonOfPlan, type Plan, type PlanEpsilon } from './plan.ts';
 
 // A browser has no package.json to ask; a test holds the two together.
 const release = 'privacy-unit 0.1.0';
@@ -67,25 +67,17 @@ export function statementOf(plan: Plan, facts: StatementFacts): Statement {
   const epsilon = checkInterval(facts.epsilon);
   const counted = checkCount(facts.steps, { verb: 'state the guarantee', name: 'steps', least: 0 });
   const { byAccountant, byConversion } = facts.answers ?? epsilonOfPlan(plan, { steps: counted });
-  const { recordsPerUser } = plan.unit;
+  const { format: _, version, population, sampler, steps, targetEpsilon: __, ...kept } = plan;
   return {
+    ...kept,
     format: 'privacy-unit/statement',
-    version: 1,
+    version,
     epsilon,
-    delta: plan.delta,
-    unit: { protection: 'user', recordsPerUser },
-    neighbours: plan.neighbours,
-    mechanism: plan.mechanism,
-    clipNorm: plan.clipNorm,
-    noiseMultiplier: plan.noiseMultiplier,
-    sampling: { ...plan.sampler, performed: facts.samplingPerformed ?? poissonInWords(plan) },
-    steps: { planned: plan.steps, counted },
-    groupConversion: plan.groupConversion,
+    sampling: { ...sampler, performed: facts.samplingPerformed ?? poissonInWords(plan) },
+    steps: { planned: steps, counted },
     byAccountant,
     byConversion: byConversion ?? null,
-    selection: plan.selection,
-    heldOut: plan.heldOut,
-    publicConstants: { ...plan.population, recordsPerUser },
+    publicConstants: { ...population, recordsPerUser: plan.unit.recordsPerUser },
     assumptions: assumptionsOf(plan),
     warnings: warningsOf(plan, epsilon, counted),
     code: facts.code ?? release,
@@ -106,10 +98,11 @@ function poissonInWords({ sampler }: Plan): string {
 
 function assumptionsOf(plan: Plan): string[] {
   const { selection, mechanism, heldOut } = plan;
+  const beside = selection.privacyCost.length > 0 ? ' beyond what was spent on it' : '';
   const assumptions = [
     'Every record belongs to exactly one user, and no text of one user repeats that of another.',
-    `Users, records and the cap are public: they set the sampling probability and the denominator.`,
-    `Selection (${selection.strategy}) looks at one user's records at a time and at nothing private of others.`,
+    'Users, records and the cap are public: they set the sampling probability and the denominator.',
+    `Selection (${selection.strategy}) looks at one user's records at a time and at nothing private of others${beside}.`,
     'The noise comes from a generator that nobody can predict; the model and all intermediate models may be released.',
   ];
   if (selection.strategy.endsWith('perplexity'))
@@ -120,12 +113,9 @@ function assumptionsOf(plan: Plan): string[] {
   return assumptions;
 }
 
-function warningsOf({ delta, population, steps }: Plan, { upper }: Interval, counted: number): string[] {
-  const warnings: string[] = [];
-  if (delta >= 1 / population.users)
-    warnings.push(
-      `delta ${delta} is not below 1/users = ${(1 / population.users).toPrecision(3)}: publishing one user outright could satisfy it.`,
-    );
+function warningsOf(plan: Plan, { upper }: Interval, counted: number): string[] {
+  const { steps } = plan;
+  const warnings = deltaWarnings(plan);
   if (upper > 10) warnings.push(`epsilon ${upward(upper)} is above 10: it has little formal meaning.`);
   if (counted > steps)
     warnings.push(`${counted} steps were counted where ${steps} were planned: epsilon is for all of them.`);
@@ -175,6 +165,13 @@ export function statementRows(statement: Statement): StatementRow[] {
     ['Steps', `${steps.counted} counted, ${steps.planned} planned`],
     ['Accountant', ...boundLines(statement.byAccountant)],
     ['Group conversion', ...conversionLines(statement)],
+    [
+      'Spent on selection',
+      ...selection.privacyCost.map(
+        ({ epsilon: spent, delta: at, what }) =>
+          `epsilon ${upward(spent)} at delta ${at}, counted in the guarantee: ${what}`,
+      ),
+    ],
     ['Selection', `${selection.strategy}, ${selection.when}, seed ${JSON.stringify(selection.seed)}`],
     [
       'Treated as public',
@@ -206,8 +203,9 @@ function boundLine(name: string, { lower, upper, detail }: Bound): string {
 
 function conversionLines({ groupConversion, byConversion }: Statement): string[] {
   if (byConversion === null) return groupConversion === 'none' ? [] : [groupConversion];
-  return boundLines({ ...byConversion }).map(line =>
-    line.startsWith(`${groupConversion}:`) ? `${line}, the one stated` : `${line}, for comparison`,
+  return Object.entries(byConversion).map(
+    ([name, bound]) =>
+      `${boundLine(name, bound)}, ${name === groupConversion ? 'the one stated' : 'for comparison'}`,
   );
 }
 

@@ -114,14 +114,16 @@ function checkIds(user: string, ids: readonly string[]): void {
  * The records one user keeps under the selection contract, v1; a pure function of this user alone.
  *
  * Orders: `random` by K; `longest` and `shortest` by `lengths`; `highest-perplexity` and `lowest-perplexity` by
- * `scores`; each tie by K; `first` by place as given (the one order that depends on how rows are laid out).
+ * `scores`; each tie by K; `random-window` by K from `windowStart` on, with wrap-around; `first` by place as given (the
+ * one order that depends on how rows are laid out).
  * K: see `recordKey`. Caps: the first `recordsPerUser` records and, in this order, records while the running sum of
  * `tokens` is at most `tokensPerUser`; under `stop` the first one beyond and all after it are left out, under
  * `truncate` it is kept and to be cut (`keptTokens` says where).
  *
  * @param records - `tokens` defaults to `lengths`, so give those in tokens where `tokensPerUser` is set
  * @param rule - caps of at least 1; `partial` keeps also the first record beyond the token cap, uncut: what a shard
- *   must pass on so that `select(A ∪ B) = select(partial(A) ∪ partial(B))`
+ *   must pass on so that `select(A ∪ B) = select(partial(A) ∪ partial(B))`; refused for `random-window`, which shards
+ *   cannot be merged under
  * @returns positions into `ids`, best first
  * @throws DpError `DUPLICATE_RECORD` where an id occurs twice, `INVALID_DATA` where a score is NaN
  * @example

@@ -1,14 +1,19 @@
-import { basename } from 'node:path';
 import type { Table } from 'apache-arrow';
 import { selectCapped } from './cap.ts';
 import { chunksOfUser } from './chunks.ts';
-import { addedIdColumn, type CurateOptions, needsTokens, outputColumns, stage } from './curate-options.ts';
+import { addedIdColumn, needsTokens, outputColumns, type ResolvedOptions, stage } from './curate-options.ts';
 import { compareUtf8 } from './key.ts';
 import { fittingText, textLengths } from './lengths.ts';
 import { groupByUser, readRecords, type Records, rowsOfUser } from './records.ts';
 import { usesLengths, usesScores } from './rule.ts';
 import { scoreRecords } from './scorer.ts';
 import { takeRows, withTextColumn } from './tables/index.ts';
+
+/** What deciding about rows needs of the options. */
+export type RowOptions = Pick<
+  ResolvedOptions,
+  'rule' | 'columns' | 'lengthUnit' | 'tokenizer' | 'scorer' | 'signal' | 'onProgress'
+>;
 
 /** A kept row: the table row whose columns it copies, and new text where it was cut. */
 export interface KeptRow {
@@ -17,7 +22,7 @@ export interface KeptRow {
   readonly text?: string;
 }
 
-async function scoresFor(options: CurateOptions, records: Records): Promise<Float64Array | undefined> {
+async function scoresFor(options: RowOptions, records: Records): Promise<Float64Array | undefined> {
   const { scorer, rule, onProgress } = options;
   if (scorer === undefined || !usesScores(rule.strategy)) return records.scores;
   stage(options, 'score');
@@ -28,7 +33,7 @@ async function scoresFor(options: CurateOptions, records: Records): Promise<Floa
 }
 
 /** Whole records, the last of a user cut where the token cap says so. */
-async function wholeRecords(options: CurateOptions, records: Records): Promise<KeptRow[]> {
+async function wholeRecords(options: RowOptions, records: Records): Promise<KeptRow[]> {
   const { rule, lengthUnit = 'bytes', tokenizer } = options;
   stage(options, 'measure');
   const lengths = usesLengths(rule.strategy)
@@ -48,7 +53,7 @@ async function wholeRecords(options: CurateOptions, records: Records): Promise<K
 }
 
 function chunksOf(
-  options: CurateOptions,
+  options: RowOptions,
   records: Records,
   owner: { user: number; rows: Int32Array },
 ): KeptRow[] {
@@ -70,7 +75,7 @@ function chunksOf(
 }
 
 /** Blocks of every user, in canonical order. */
-function keptChunks(options: CurateOptions, records: Records): KeptRow[] {
+function keptChunks(options: RowOptions, records: Records): KeptRow[] {
   stage(options, 'select');
   const groups = groupByUser(records);
   const users = records.users
@@ -80,14 +85,14 @@ function keptChunks(options: CurateOptions, records: Records): KeptRow[] {
 }
 
 /** The rows that a rule keeps, in canonical order. */
-export async function keptRows(options: CurateOptions, records: Records): Promise<KeptRow[]> {
+export async function keptRows(options: RowOptions, records: Records): Promise<KeptRow[]> {
   return options.rule.strategy === 'random-chunk'
     ? keptChunks(options, records)
     : wholeRecords(options, records);
 }
 
 /** The output table: kept rows with every column, ids and texts put in where they are new. */
-export function outputTable(table: Table, kept: readonly KeptRow[], options: CurateOptions): Table {
+export function outputTable(table: Table, kept: readonly KeptRow[], options: RowOptions): Table {
   const { columns, rule } = options;
   let out = takeRows(
     table,
@@ -97,7 +102,7 @@ export function outputTable(table: Table, kept: readonly KeptRow[], options: Cur
     out = withTextColumn(out, { name: columns.id ?? addedIdColumn, texts: kept.map(({ id }) => id) });
   }
   if (kept.every(({ text }) => text === undefined)) return out;
-  const old = readRecords(out, { ...outputColumns(columns), file: basename(options.table) });
+  const old = readRecords(out, { ...outputColumns(columns), file: 'the output' });
   const texts = kept.map(({ text }, row) => text ?? old.textAt(row));
   return withTextColumn(out, { name: columns.text!, texts });
 }

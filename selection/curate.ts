@@ -1,38 +1,44 @@
-import { basename, dirname, relative } from 'node:path';
-import type { Table } from 'apache-arrow';
+import { createReadStream } from 'node:fs';
+import { rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, join, relative, resolve } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { DpError } from '../accounting/check.ts';
-import { countsPerUser } from './cap.ts';
-import { contractVersion } from './contract.ts';
+import { openInputs, type OpenedInputs } from './curate-inputs.ts';
+import { type CurateRun, manifestOf, type Written } from './curate-manifest.ts';
+import { openMemoryEngine } from './curate-memory.ts';
 import {
-  addedIdColumn,
-  argument,
+  checkColumns,
   checkOptions,
   type CurateOptions,
-  type CurateRule,
+  defaultMemory,
+  engineOf,
   needsTokens,
+  outputColumns,
+  type ResolvedOptions,
   stage,
-  usesTokenizer,
+  temporaryFolderOf,
 } from './curate-options.ts';
-import { type KeptRow, keptRows, outputTable } from './curate-rows.ts';
 import { fileDigest } from './digest.ts';
-import { type CrossUserDuplicates, crossUserDuplicates } from './duplicates.ts';
-import type { SelectionTokenizer } from './lengths.ts';
+import type { CrossUserDuplicates } from './duplicates.ts';
 import {
-  type FileRecord,
-  type Manifest,
-  manifestPathOf,
-  type OutputFacts,
-  outputFacts,
-  toolVersion,
-  writeManifest,
-} from './manifest.ts';
-import { readRecords, type RecordColumns, type Records } from './records.ts';
+  keptCount,
+  type SelectionCounts,
+  type SelectionEngine,
+  type SelectionOutput,
+  type SelectionRequest,
+} from './engines/engine.ts';
+import { openSelectionEngine } from './engines/open.ts';
+import { type Manifest, manifestPathOf, manifestText, type SelectionStatistics } from './manifest.ts';
+import { type OutputFacts, outputFacts } from './output-facts.ts';
+import { usesScores } from './rule.ts';
+import { type PrivacyCost, privacyCostOf } from './safety.ts';
 import { checkScoreSource } from './scorer.ts';
-import { contributionStatistics, type ContributionStatistics } from './statistics.ts';
-import { formatOf, readTable, writeAs } from './tables/index.ts';
-import { checkFree, writeSafely } from './tables/output.ts';
+import { formatOf } from './tables/index.ts';
+import { extensionOf } from './tables/formats.ts';
+import { checkFree, writeFailure, writeSafely } from './tables/output.ts';
+import { withWorkFolder } from './work-folder.ts';
 
-export type { CurateOptions, CurateRule, CurateStage } from './curate-options.ts';
+export type { ColumnChoice, CurateOptions, CurateRule, CurateStage, InputOptions } from './curate-options.ts';
 
 /** What a selection did; raw counts, not private. */
 export interface CurateResult {
@@ -40,192 +46,255 @@ export interface CurateResult {
   readonly usersKept: number;
   readonly recordsIn: number;
   readonly recordsKept: number;
-  readonly dropped: Records['dropped'];
+  readonly dropped: SelectionCounts['dropped'];
+  /** Rows that could not be read, by reason. */
+  readonly skipped: Readonly<Record<string, number>>;
   /** Counted in the output file. */
   readonly maxPerUser: number;
+  /** Counted likewise; null without a token cap. */
+  readonly maxTokensPerUser: number | null;
   readonly digest: string;
   /** Path of the output. */
   readonly out: string;
-  /** Path of the manifest. */
+  /** Path of the manifest; empty where there is none. */
   readonly manifest: string;
-  readonly statistics: { readonly before: ContributionStatistics; readonly after: ContributionStatistics };
-  /** Among the kept records; null without a text column. */
+  readonly engine: Manifest['engine'];
+  readonly privacyCost: readonly PrivacyCost[];
+  readonly statistics: SelectionStatistics;
+  /** Identical texts among the kept records; null where texts were not compared. */
   readonly crossUserDuplicates: CrossUserDuplicates | null;
 }
 
-function manifestColumns({ user, id, text, score }: RecordColumns): Manifest['columns'] {
-  return { user, id: id ?? addedIdColumn, text: text ?? null, score: score ?? null };
+/** A run that is about to begin. */
+interface Job {
+  readonly options: ResolvedOptions;
+  readonly inputs: OpenedInputs;
+  readonly engine: SelectionEngine;
+  readonly folder: string;
 }
 
-function checkFreeColumn(table: Table, options: CurateOptions): void {
-  if (options.columns.id !== null || table.getChild(addedIdColumn) === null) return;
-  throw argument(
-    `rows are to be numbered but the table has a column "${addedIdColumn}"`,
-    'Name it as the id column',
-  );
-}
-
-/** Tokens of the user with the most, in the output. */
-function mostTokens({ records }: OutputFacts, tokenizer: SelectionTokenizer): number {
-  const totals = new Float64Array(records.users.length);
-  for (let row = 0; row < records.rowCount; row++) {
-    totals[records.userOf[row]!]! += tokenizer.encode(records.textAt(row)).length;
-  }
-  return totals.reduce((most, total) => Math.max(most, total), 0);
-}
-
-/** What was written, counted in the file itself. */
-interface Written {
-  readonly facts: OutputFacts;
-  readonly file: FileRecord;
-  readonly maximumTokensPerUser: number | null;
+function nothingKept({ rule }: ResolvedOptions, counts: SelectionCounts): DpError {
+  const reason =
+    counts.contributions.size === 0
+      ? 'no record has a user'
+      : `no record fits into ${String(rule.tokensPerUser)} tokens`;
+  const advice = counts.contributions.size === 0 ? 'Name the user column' : 'Raise tokensPerUser or truncate';
+  return new DpError('INVALID_DATA', `Cannot select: ${reason}. ${advice}.`);
 }
 
 /** Refuses an output that does not hold what the caps promise; this would be a fault of ours. */
-function checkWritten(written: Written, kept: readonly KeptRow[], rule: CurateRule): void {
-  const { facts, maximumTokensPerUser } = written;
-  const { recordsPerUser, tokensPerUser = null } = rule;
-  const checks: [string, number, number][] = [
-    ['records per user', facts.maximumPerUser, recordsPerUser ?? Infinity],
-    ['tokens per user', maximumTokensPerUser ?? 0, tokensPerUser ?? Infinity],
-    ['rows', facts.rows, kept.length],
+function checkWritten(facts: OutputFacts, counts: SelectionCounts, options: ResolvedOptions): void {
+  const { recordsPerUser, tokensPerUser = null } = options.rule;
+  const isCounted = !needsTokens(options.rule);
+  const expected = isCounted ? keptCount(counts.contributions, recordsPerUser) : facts.rows;
+  const faults: [boolean, string][] = [
+    [facts.maximumPerUser > (recordsPerUser ?? Infinity), `${facts.maximumPerUser} records of one user`],
+    [(facts.tokens?.maximumPerUser ?? 0) > (tokensPerUser ?? Infinity), 'a user above the token cap'],
+    [facts.rows !== expected, `${facts.rows} rows instead of ${expected}`],
+    [!facts.isCanonical, 'rows out of order or twice'],
   ];
-  for (const [name, found, most] of checks) {
-    if (found <= most) continue;
-    throw new DpError(
-      'CHECK_FAILED',
-      `Cannot release the output: it holds ${found} ${name}, above ${most}. Report this as a fault.`,
-    );
+  for (const [isFault, what] of faults) {
+    if (!isFault) continue;
+    throw new DpError('CHECK_FAILED', `Cannot release the output: it holds ${what}. Report this as a fault.`);
   }
 }
 
-async function writeAndCheck(
-  options: CurateOptions,
-  table: Table,
-  kept: readonly KeptRow[],
-): Promise<Written> {
-  const { out, force = false, tokenizer, rule } = options;
-  const format = formatOf(out);
-  let written: Written | undefined;
-  stage(options, 'write');
-  await writeSafely(out, { force }, async temporary => {
-    await writeAs(table, temporary, out);
-    stage(options, 'check');
-    const facts = await outputFacts(temporary, { format, columns: manifestColumns(options.columns) });
-    const tokens = tokenizer !== undefined && needsTokens(rule) ? mostTokens(facts, tokenizer) : null;
-    const file = { path: basename(out), ...(await fileDigest(temporary)), rows: facts.rows };
-    written = { facts, file, maximumTokensPerUser: tokens };
-    checkWritten(written, kept, rule);
-  });
-  return written!;
-}
-
-function ruleOf(options: CurateOptions): Manifest['rule'] {
-  const {
-    strategy,
-    seed,
-    recordsPerUser,
-    tokensPerUser = null,
-    tokenPolicy = 'stop',
-    chunkTokens = null,
-  } = options.rule;
-  const { lengthUnit = 'bytes' } = options;
-  return { strategy, seed, recordsPerUser, tokensPerUser, tokenPolicy, chunkTokens, lengthUnit };
-}
-
-function tokenizerRecord(options: CurateOptions): Manifest['tokenizer'] {
-  const { tokenizer } = options;
-  return tokenizer === undefined || !usesTokenizer(options)
-    ? null
-    : { name: tokenizer.name, hash: tokenizer.hash };
-}
-
-function manifestOf(
-  options: CurateOptions,
-  run: { records: Records; written: Written; input: FileRecord; scorer: Manifest['scorer'] },
-): Manifest {
-  const { records, written, input, scorer } = run;
-  const { nullUsers = 'error', duplicates = 'error', columns } = options;
-  const version = toolVersion();
+function requestOf({ options, inputs, folder }: Job): SelectionRequest {
+  const { rule, lengthUnit = 'bytes', tokenizer, nullUsers = 'error', duplicates = 'error' } = options;
+  const { memory = defaultMemory, threads, signal, onProgress } = options;
   return {
-    format: 'privacy-unit/selection',
-    version: 1,
-    contractVersion,
-    tool: { name: 'privacy-unit', version },
-    engine: { name: 'builtin', version },
-    createdAt: new Date().toISOString(),
-    commandLine: options.commandLine ?? null,
-    rule: ruleOf(options),
-    columns: manifestColumns(columns),
-    numberedIds: columns.id === null,
-    policies: { nullUsers, duplicates },
-    inputs: [input],
-    output: { ...written.file, tableFormat: formatOf(options.out) },
-    result: {
-      users: records.users.length,
-      usersKept: written.facts.users,
-      recordsIn: records.rowCount,
-      recordsKept: written.facts.rows,
-      dropped: records.dropped,
-      maximumPerUser: written.facts.maximumPerUser,
-      maximumTokensPerUser: written.maximumTokensPerUser,
-      keptIds: written.facts.keptIds,
-    },
-    tokenizer: tokenizerRecord(options),
-    scorer,
+    source: inputs.source,
+    columns: inputs.columns,
+    rule,
+    lengthUnit,
+    tokenizer,
+    nullUsers,
+    duplicates,
+    memoryLimit: memory,
+    temporaryFolder: folder,
+    threads,
+    signal,
+    onProgress: (name, done, total) => onProgress?.(name, done, total),
   };
 }
 
-function resultOf(
+/** Where rows go before they are checked. */
+function outputOf({ out }: ResolvedOptions, path: string): SelectionOutput {
+  if (out === '-') return { path, format: 'arrow', isStream: true };
+  const format = formatOf(out) === 'parquet' ? 'parquet' : 'arrow';
+  return { path, format, isStream: extensionOf(out) === 'arrows' };
+}
+
+async function readBack(path: string, job: Job, format: 'arrow' | 'parquet'): Promise<OutputFacts> {
+  const { options, folder } = job;
+  const { rule, tokenizer, memory = defaultMemory, comparesTexts = true, signal } = options;
+  const { user, id, text = null } = outputColumns(options.columns);
+  return outputFacts(path, {
+    format,
+    columns: { user, id, text },
+    tokenizer: needsTokens(rule) ? tokenizer : undefined,
+    comparesTexts,
+    folder,
+    memoryLimit: memory,
+    signal,
+  });
+}
+
+/** Selects into a temporary file, reads that back and checks it. */
+async function writeAndCheck(
+  job: Job,
+  temporary: string,
+): Promise<{ counts: SelectionCounts; written: Written }> {
+  const { options, engine, inputs } = job;
+  const output = outputOf(options, temporary);
+  const counts = await engine.select(requestOf(job), output);
+  await inputs.checkUnchanged();
+  if (counts.contributions.size === 0) throw nothingKept(options, counts);
+  stage(options, 'check');
+  const facts = await readBack(temporary, job, output.format);
+  if (facts.rows === 0) throw nothingKept(options, counts);
+  checkWritten(facts, counts, options);
+  const path = options.out === '-' ? '-' : pathFrom(options, options.out);
+  const file = { path, ...(await fileDigest(temporary, options)), rows: facts.rows };
+  return { counts, written: { facts, file } };
+}
+
+/** Path of the manifest, null where none is wanted. */
+function manifestPath({ out, manifest }: CurateOptions): string | null {
+  if (manifest !== undefined) return manifest;
+  return out === '-' ? null : manifestPathOf(out);
+}
+
+/** A path as the manifest names it. */
+function pathFrom(options: CurateOptions, path: string): string {
+  const manifest = manifestPath(options);
+  return manifest === null ? basename(path) : relative(dirname(resolve(manifest)), resolve(path));
+}
+
+/** Writes the output and its manifest so that neither is there without the other. */
+async function release(
   options: CurateOptions,
-  manifest: Manifest,
-  run: { records: Records; facts: OutputFacts },
-): CurateResult {
+  run: (temporary: string) => Promise<Manifest>,
+): Promise<Manifest> {
+  const { out, force = false } = options;
+  const path = manifestPath(options);
+  let manifest: Manifest | undefined;
+  let isThere = false;
+  const writeOut = (): Promise<void> =>
+    writeSafely(out, { force }, async temporary => {
+      manifest = await run(temporary);
+    });
+  if (path === null) await writeOut();
+  else {
+    await writeSafely(path, { force }, async temporary => {
+      await writeOut();
+      isThere = true;
+      await writeFile(temporary, manifestText(manifest!));
+    }).catch(async (error: unknown) => {
+      if (isThere) await rm(out, { force: true });
+      throw error;
+    });
+  }
+  return manifest!;
+}
+
+/** The same for standard output: rows are checked in a file of the work folder and then copied. */
+async function releaseToStream(
+  options: CurateOptions,
+  folder: string,
+  run: (temporary: string) => Promise<Manifest>,
+): Promise<Manifest> {
+  const temporary = join(folder, 'selected.arrows');
+  const path = manifestPath(options);
+  let manifest: Manifest | undefined;
+  const send = async (): Promise<void> => {
+    manifest = await run(temporary);
+    stage(options, 'write');
+    await pipeline(createReadStream(temporary), options.stdout!, { end: false }).catch((error: unknown) => {
+      throw writeFailure('standard output', error);
+    });
+  };
+  if (path === null) await send();
+  else {
+    await writeSafely(path, { force: options.force ?? false }, async place => {
+      await send();
+      await writeFile(place, manifestText(manifest!));
+    });
+  }
+  return manifest!;
+}
+
+function resultOf(run: CurateRun, manifest: Manifest): CurateResult {
   const { result } = manifest;
-  const { records, facts } = run;
   return {
     users: result.users,
     usersKept: result.usersKept,
     recordsIn: result.recordsIn,
     recordsKept: result.recordsKept,
     dropped: result.dropped,
+    skipped: result.skipped,
     maxPerUser: result.maximumPerUser,
+    maxTokensPerUser: result.maximumTokensPerUser,
     digest: result.keptIds,
-    out: options.out,
-    manifest: manifestPathOf(options.out),
-    statistics: {
-      before: contributionStatistics(countsPerUser(records)),
-      after: contributionStatistics(countsPerUser(facts.records)),
-    },
-    crossUserDuplicates: options.columns.text === undefined ? null : crossUserDuplicates(facts.records),
+    out: run.options.out,
+    manifest: manifestPath(run.options) ?? '',
+    engine: manifest.engine,
+    privacyCost: manifest.privacyCost,
+    statistics: manifest.statistics!,
+    crossUserDuplicates: run.written.facts.duplicates?.identical.all ?? null,
   };
 }
 
-async function readInput(
-  options: CurateOptions,
-): Promise<{ table: Table; records: Records; input: FileRecord }> {
-  const { table: path, columns, nullUsers, duplicates, format } = options;
-  stage(options, 'hash');
-  const digest = await fileDigest(path);
-  stage(options, 'read');
-  const table = await readTable(path, format === undefined ? {} : { format });
-  checkFreeColumn(table, options);
-  const records = readRecords(table, { ...columns, file: basename(path), nullUsers, duplicates });
-  const name = relative(dirname(options.out), path);
-  return { table, records, input: { path: name, ...digest, rows: records.rowCount } };
+/** The engine for a rule: what needs whole texts is done in memory. */
+async function engineFor(options: CurateOptions): Promise<SelectionEngine> {
+  const { rule, scorer, onProgress } = options;
+  const name = engineOf(options);
+  const isScored = scorer !== undefined && usesScores(rule.strategy);
+  if (name === 'builtin' && (isScored || rule.strategy === 'random-chunk'))
+    return openMemoryEngine({ scorer, onProgress });
+  return openSelectionEngine(name);
+}
+
+async function curateIn(options: CurateOptions, folder: string): Promise<CurateResult> {
+  const privacyCost = privacyCostOf(options.choices ?? []);
+  const engine = await engineFor(options);
+  const { out } = options;
+  const path = manifestPath(options) ?? undefined;
+  const inputs = await openInputs({
+    ...options,
+    folder,
+    hashes: true,
+    manifest: path,
+    out: out === '-' ? undefined : out,
+  });
+  const resolved = { ...options, columns: inputs.columns };
+  checkColumns(inputs.columns, options);
+  const scorer = checkScoreSource(options.rule, resolved);
+  let run: CurateRun | undefined;
+  const work = async (temporary: string): Promise<Manifest> => {
+    const done = await writeAndCheck({ options: resolved, inputs, engine, folder }, temporary);
+    const version = await engine.version();
+    run = { options: resolved, inputs, scorer, privacyCost, ...done, engine: { name: engine.name, version } };
+    return manifestOf(run);
+  };
+  const manifest = out === '-' ? await releaseToStream(options, folder, work) : await release(options, work);
+  return resultOf(run!, manifest);
 }
 
 /**
- * Caps what each user contributes, from file to file: read, validate, select, write, read back, describe.
+ * Caps what each user contributes, from files to file: read, validate, select, write, read back, describe.
  *
  * All input columns pass through; rows come out in canonical order (user, record id, by UTF-8 bytes). Under
  * `random-chunk` a row is a block: its id is the block's, its text the decoded block, every other column that of the
  * record which holds the block's first token. The output appears only after it was read back and found to keep the
  * caps; a manifest beside it lets `verifyManifest` and the trainer check that again. Everything is user-local, so
- * selection spends no privacy; raw counts in the result and the manifest are not private.
+ * selection spends no privacy unless `choices` say so; raw counts in the result and the manifest are not private.
  *
- * @throws DpError what `readTable` and `readRecords` throw; `OUTPUT_EXISTS`; `INVALID_ARGUMENT` for a rule that does not
- *   fit the options or a scorer that is not public; `INVALID_DATA` where nothing would be kept; `INTERRUPTED`
+ * No table is held as a whole, save under `random-chunk` or with a `scorer`.
+ *
+ * @throws DpError what `expandInputs`, `openTables` and `readRecords` throw; `OUTPUT_EXISTS`; `INVALID_ARGUMENT` for a
+ *   rule that does not fit the options or a scorer that is not public; `INVALID_DATA` where nothing would be kept;
+ *   `ENGINE_UNAVAILABLE`; `ENGINE_FAILED`; `INTERRUPTED`. Nothing is left behind
  * @example
  * ```ts
  * import { mkdtempSync } from 'node:fs';
@@ -241,20 +310,10 @@ async function readInput(
  */
 export async function curate(options: CurateOptions): Promise<CurateResult> {
   checkOptions(options);
-  const { rule, force = false, out } = options;
-  const scorer = checkScoreSource(rule, options);
-  await checkFree(out, { force });
-  await checkFree(manifestPathOf(out), { force });
-  const { table, records, input } = await readInput(options);
-  const kept = await keptRows(options, records);
-  if (kept.length === 0) {
-    throw new DpError(
-      'INVALID_DATA',
-      `Cannot select: no record fits into ${rule.tokensPerUser} tokens. Raise tokensPerUser or truncate.`,
-    );
-  }
-  const written = await writeAndCheck(options, outputTable(table, kept, options), kept);
-  const manifest = manifestOf(options, { records, written, input, scorer });
-  await writeManifest(manifest, manifestPathOf(out), { force });
-  return resultOf(options, manifest, { records, facts: written.facts });
+  const { columns, rule, force = false, out } = options;
+  if (typeof columns !== 'function') checkScoreSource(rule, { ...options, columns });
+  const manifest = manifestPath(options);
+  if (out !== '-') await checkFree(out, { force });
+  if (manifest !== null) await checkFree(manifest, { force });
+  return withWorkFolder(temporaryFolderOf(options), folder => curateIn(options, folder));
 }

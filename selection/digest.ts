@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import { DpError } from '../accounting/check.ts';
 import { canonicalOrder } from './contract.ts';
 import { readFailure } from './tables/source.ts';
 
@@ -24,17 +25,24 @@ export function keptIdsDigest(ids: readonly string[]): string {
 /**
  * Size and SHA-256 (hex) of a file, read in pieces.
  *
- * @throws DpError `MISSING_FILE`
+ * @throws DpError `MISSING_FILE`; `INTERRUPTED` where the signal says so
  * @example
  * ```ts
  * await fileDigest('/does/not/exist').catch(error => error.code); // 'MISSING_FILE'
  * ```
  */
-export async function fileDigest(path: string): Promise<{ bytes: number; sha256: string }> {
+export async function fileDigest(
+  path: string,
+  options: { signal?: AbortSignal | undefined } = {},
+): Promise<{ bytes: number; sha256: string }> {
   try {
     const { size } = await stat(path);
     const hash = createHash('sha256');
-    for await (const piece of createReadStream(path, { highWaterMark: 2 ** 20 })) hash.update(piece);
+    for await (const piece of createReadStream(path, { highWaterMark: 2 ** 20 })) {
+      if (options.signal?.aborted === true)
+        throw new DpError('INTERRUPTED', 'Cannot hash files: interrupted. Start again; nothing was written.');
+      hash.update(piece);
+    }
     return { bytes: size, sha256: hash.digest('hex') };
   } catch (error) {
     throw readFailure(path, error);

@@ -1,6 +1,7 @@
 export {
   allStrategies,
   type CapRule,
+  isMergeable,
   type RecordStrategy,
   recordStrategies,
   type SelectionStrategy,
@@ -9,6 +10,7 @@ export {
   usesScores,
 } from './rule.ts';
 export { compareUtf8, recordKey } from './key.ts';
+export { windowOf, windowStart } from './window.ts';
 export type { NumberColumn, SelectionColumns } from './selector.ts';
 export { canonicalOrder, contractVersion, keptTokens, selectForUser, type UserRecords } from './contract.ts';
 export {
@@ -100,8 +102,12 @@ export {
   type VariantCounts,
 } from './user-ids.ts';
 export {
+  expandInputs,
   formatOf,
+  openTables,
   readTable,
+  type RowPolicy,
+  type SkipReason,
   type TableFormat,
   tableFormats,
   takeRows,
@@ -120,23 +126,44 @@ export {
   type TextComparison,
 } from './duplicates.ts';
 export { fileDigest, keptIdsDigest } from './digest.ts';
+export type { SelectionEngineName } from './engines/engine.ts';
+export {
+  contributionsSql,
+  defectsSql,
+  duplicateCheckSql,
+  maximumPerUserSql,
+  selectionSql,
+  type SelectionSqlOptions,
+  type SqlColumns,
+  type SqlDialect,
+  sqlDialects,
+  type SqlSource,
+} from './sql/index.ts';
 export {
   type FileRecord,
+  type InputRecord,
   type Manifest,
-  type ManifestCheck,
   manifestPathOf,
-  type ManifestVerification,
   readManifest,
   type ScorerRecord,
-  verifyManifest,
+  type SelectionStatistics,
   writeManifest,
 } from './manifest.ts';
+export {
+  type ManifestCheck,
+  type ManifestVerification,
+  verifyManifest,
+  type VerifyOptions,
+} from './verify.ts';
 export type { Provenance, Scorer } from './scorer.ts';
 export {
+  type ColumnChoice,
   curate,
   type CurateOptions,
   type CurateResult,
   type CurateRule,
   type CurateStage,
+  type InputOptions,
 } from './curate.ts';
+export { type Survey, type SurveyDescription, surveyTables, type SurveyOptions } from './survey.ts';
 export { isHeldOut } from './held-out.ts';

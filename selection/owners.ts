@@ -2,7 +2,7 @@ import { DpError } from '../accounting/check.ts';
 import { checkColumns } from './contract.ts';
 import { compareUtf8 } from './key.ts';
 import { orderedRows, type OwnerLists, Ownership } from './owners-order.ts';
-import { type CapRule, checkCapRule, isWellFormed } from './rule.ts';
+import { type CapRule, checkCapRule, isMergeable, isWellFormed } from './rule.ts';
 import type { NumberColumn } from './selector.ts';
 
 export type { OwnerLists } from './owners-order.ts';
@@ -204,6 +204,12 @@ class Budgets {
  */
 export function selectOwned(records: OwnedRecords, rule: CapRule): OwnedSelection {
   checkCapRule(rule, 'select');
+  if (!isMergeable(rule.strategy)) {
+    throw new DpError(
+      'INVALID_ARGUMENT',
+      `Cannot select: a ${rule.strategy} lies within the records of one owner, and these may have several. Use random.`,
+    );
+  }
   checkUsers(records.users);
   checkOwners(records);
   const columns = checkColumns(records, rule);

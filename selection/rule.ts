@@ -28,10 +28,19 @@ export const recordStrategies: readonly RecordStrategy[] = [
   'shortest',
   'highest-perplexity',
   'lowest-perplexity',
+  'random-window',
   'first',
 ];
 
 export const allStrategies: readonly SelectionStrategy[] = [...recordStrategies, 'random-chunk'];
+
+/**
+ * True where the records that parts of a user keep are enough to tell what the user keeps. A `random-window` starts where
+ * the number of all records says.
+ */
+export function isMergeable(strategy: SelectionStrategy): boolean {
+  return strategy !== 'random-window';
+}
 
 /** True where the strategy orders by a score of each record. */
 export function usesScores(strategy: SelectionStrategy): boolean {

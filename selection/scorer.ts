@@ -2,6 +2,7 @@ import { DpError } from '../accounting/check.ts';
 import type { ScorerRecord } from './manifest.ts';
 import { groupByUser, type RecordColumns, type Records, rowsOfUser } from './records.ts';
 import { type CapRule, usesScores } from './rule.ts';
+import type { SelectionChoice } from './safety.ts';
 
 /** Whether a model or column was made from public data alone, or from the private table. */
 export type Provenance = 'public' | 'private';
@@ -22,6 +23,8 @@ export interface ScoreSource {
   readonly columns: RecordColumns;
   /** The user's declaration about the score column. */
   readonly scoreProvenance?: Provenance | undefined;
+  /** A private score is taken where its cost is among them, under the name "score". */
+  readonly choices?: readonly SelectionChoice[] | undefined;
 }
 
 /** Texts handed to a scorer at once. */
@@ -30,13 +33,18 @@ const scoredAtOnce = 256;
 function refusal(what: string): DpError {
   return new DpError(
     'INVALID_ARGUMENT',
-    `Cannot select by perplexity: ${what}. A score that saw the private table spends privacy nobody counted; use one from public data.`,
+    `Cannot select by perplexity: ${what}. A score that saw the private table spends privacy nobody counted; use one from public data, or give the cost of a private one.`,
   );
 }
 
+/** True where the choices say what a private score cost; `privacyCostOf` checks the cost itself. */
+function isPaidFor({ choices = [] }: ScoreSource): boolean {
+  return choices.some(choice => choice.name === 'score' && choice.origin.kind === 'private');
+}
+
 /**
- * Refuses a scorer that is not declared public: ranking by a model trained on the private table would leak other
- * users into each user's selection.
+ * Refuses a scorer that is neither declared public nor paid for: ranking by a model trained on the private table would
+ * leak other users into each user's selection.
  *
  * @returns what the manifest says about the scorer; null where the strategy needs none
  */
@@ -44,8 +52,10 @@ export function checkScoreSource(rule: CapRule, source: ScoreSource): ScorerReco
   if (!usesScores(rule.strategy)) return null;
   const { scorer, columns, scoreProvenance } = source;
   if (scorer !== undefined) {
-    if (scorer.provenance !== 'public') throw refusal(`the scorer's provenance is "${scorer.provenance}"`);
-    return { source: 'model', provenance: 'public', name: scorer.name, hash: scorer.hash };
+    const { provenance, name, hash } = scorer;
+    if (provenance !== 'public' && !isPaidFor(source))
+      throw refusal(`the scorer's provenance is "${provenance}"`);
+    return { source: 'model', provenance, name, hash };
   }
   if (columns.score === undefined) {
     throw new DpError(
@@ -53,12 +63,13 @@ export function checkScoreSource(rule: CapRule, source: ScoreSource): ScorerReco
       `Cannot select by ${rule.strategy}: there is neither a scorer nor a score column. Give one.`,
     );
   }
-  if (scoreProvenance !== 'public') {
+  const isPaid = scoreProvenance === 'private' && isPaidFor(source);
+  if (scoreProvenance !== 'public' && !isPaid) {
     throw refusal(
       `the provenance of score column ${JSON.stringify(columns.score)} is ${scoreProvenance === undefined ? 'not declared' : `"${scoreProvenance}"`}`,
     );
   }
-  return { source: 'column', provenance: 'public', name: columns.score, hash: null };
+  return { source: 'column', provenance: isPaid ? 'private' : 'public', name: columns.score, hash: null };
 }
 
 /** Rows of users for whom the cap may bind; the others are kept whatever their scores. */

@@ -1,5 +1,7 @@
+import { DpError } from '../accounting/check.ts';
 import { compareKeys, KeyHasher, keyWords } from './key.ts';
-import type { CapRule } from './rule.ts';
+import { type CapRule, isMergeable } from './rule.ts';
+import { windowOf, windowStart } from './window.ts';
 
 /** Numbers by row; typed arrays keep the inner loops fast. */
 export type NumberColumn = Float64Array | Int32Array | readonly number[];
@@ -12,7 +14,7 @@ export interface PackedIds {
 
 /** What an order may look at, by row. */
 export interface SelectionColumns {
-  readonly ids: readonly string[] | PackedIds;
+  readonly ids: readonly string[];
   /** For longest and shortest. */
   readonly lengths?: NumberColumn | undefined;
   /** For the token cap. */
@@ -21,6 +23,9 @@ export interface SelectionColumns {
   readonly scores?: NumberColumn | undefined;
 }
 
+/** The same with ids in either form. */
+export type RankColumns = Omit<SelectionColumns, 'ids'> & { readonly ids: readonly string[] | PackedIds };
+
 /**
  * Applies one rule to one user after the other, reusing its buffers.
  *
@@ -28,7 +33,7 @@ export interface SelectionColumns {
  * whole of K where that ties, so K is computed only for records that tie.
  */
 export class Selector {
-  readonly #columns: SelectionColumns;
+  readonly #columns: RankColumns;
   readonly #rule: CapRule;
   readonly #hasher: KeyHasher;
   #primary: Float64Array = new Float64Array(0);
@@ -37,7 +42,7 @@ export class Selector {
   #order: Int32Array = new Int32Array(0);
   #rows: Int32Array = new Int32Array(0);
 
-  constructor(columns: SelectionColumns, rule: CapRule) {
+  constructor(columns: RankColumns, rule: CapRule) {
     this.#columns = columns;
     this.#rule = rule;
     this.#hasher = new KeyHasher(rule.seed);
@@ -55,14 +60,36 @@ export class Selector {
    *
    * @param rows - the user's rows in the order given
    * @param partial - also keep the first record that passes the token cap, which a later merge of shards needs
+   * @throws DpError `INVALID_ARGUMENT` for a part of a user under a strategy that is not mergeable
    */
   keep(user: string, rows: Int32Array, partial = false): Int32Array {
     const limit = Math.min(this.#rule.recordsPerUser ?? rows.length, rows.length);
+    if (partial) this.#checkMergeable();
     this.#load(user, rows);
-    if (limit < rows.length) this.#partition(limit);
-    const best = this.#order.subarray(0, limit).sort((a, b) => this.#compare(a, b));
+    const best = this.#rule.strategy === 'random-window' ? this.#window(user, limit) : this.#best(limit);
     const kept = best.map(position => rows[position]!);
     return kept.subarray(0, this.#withinTokens(kept, partial));
+  }
+
+  #checkMergeable(): void {
+    const { strategy } = this.#rule;
+    if (isMergeable(strategy)) return;
+    throw new DpError(
+      'INVALID_ARGUMENT',
+      `Cannot select: a ${strategy} cannot be merged from parts of a user. Give all records of a user at once.`,
+    );
+  }
+
+  /** The first `limit` positions in order. */
+  #best(limit: number): Int32Array {
+    if (limit < this.#rows.length) this.#partition(limit);
+    return this.#order.subarray(0, limit).sort((a, b) => this.#compare(a, b));
+  }
+
+  #window(user: string, limit: number): Int32Array {
+    const count = this.#rows.length;
+    const start = windowStart(user, { seed: this.#rule.seed, count });
+    return windowOf(this.#best(count), { start, length: limit });
   }
 
   #totalTokens(rows: Int32Array): number {

@@ -1,3 +1,4 @@
+import type { Writable } from 'node:stream';
 import { Command } from 'commander';
 import type { Answer } from './output.ts';
 import type { Progress } from './progress.ts';
@@ -8,6 +9,11 @@ export interface Surroundings {
   readonly progress: Progress;
   /** One line on standard error; silent with `--quiet`, and with `--json` unless it is a terminal. */
   readonly note: (text: string) => void;
+  /** Streams for data, absent where the command line is not a process of its own. */
+  readonly stdin?: AsyncIterable<Uint8Array> | undefined;
+  readonly stdout?: Writable | undefined;
+  /** The arguments, as they came. */
+  readonly argv: readonly string[];
 }
 
 /** Options that every command takes. */

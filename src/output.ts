@@ -5,6 +5,10 @@ import type { Interval } from '../accounting/accountant.ts';
 export interface Answer {
   readonly json: Readonly<Record<string, unknown>>;
   readonly text: string;
+  /** Standard output carries data, so the answer goes to standard error. */
+  readonly isAside?: boolean;
+  /** What the command ends with after its answer: a check that failed. */
+  readonly failure?: DpError | undefined;
 }
 
 /** Infinities have no spelling in JSON; as text they survive. */

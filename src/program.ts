@@ -1,3 +1,4 @@
+import type { Writable } from 'node:stream';
 import { Command, CommanderError } from 'commander';
 import { usageError } from './arguments.ts';
 import { addCommonOptions, type CommonOptions, type Deliver } from './command.ts';
@@ -11,6 +12,8 @@ export interface Host {
   readonly stdout: { write(text: string): unknown };
   readonly stderr: ProgressStream;
   readonly signal: AbortSignal;
+  /** Standard input and output as streams of bytes, for commands that take or give tables there. */
+  readonly streams?: { readonly stdin: AsyncIterable<Uint8Array>; readonly stdout: Writable };
 }
 
 const exitCodeHelp = `
@@ -18,7 +21,7 @@ Exit codes:
   0 done   1 internal failure   2 usage or bad input   3 a check failed   4 nothing could be concluded
   5 refused to overwrite   7 an engine failed   130 interrupted`;
 
-function deliverTo(host: Host): Deliver {
+function deliverTo(host: Host, argv: readonly string[]): Deliver {
   return async (options: CommonOptions, work) => {
     const progress = createProgress(host.stderr, { quiet: options.quiet === true });
     const silent = options.quiet === true || (options.json === true && host.stderr.isTTY !== true);
@@ -27,9 +30,12 @@ function deliverTo(host: Host): Deliver {
       if (!silent) host.stderr.write(`${text}\n`);
     };
     try {
-      const answer = await work({ signal: host.signal, progress, note });
+      const answer = await work({ signal: host.signal, progress, note, argv, ...host.streams });
       progress.clear();
-      host.stdout.write(options.json === true ? renderJson(answer.json) : `${answer.text}\n`);
+      const shown = options.json === true ? renderJson(answer.json) : `${answer.text}\n`;
+      if (answer.isAside !== true) host.stdout.write(shown);
+      else if (options.quiet !== true) host.stderr.write(shown);
+      if (answer.failure !== undefined) throw answer.failure;
     } finally {
       progress.clear();
     }
@@ -46,6 +52,7 @@ const loaders: Readonly<Record<string, () => Promise<Maker>>> = {
   calibrate: async () => (await import('./commands/calibrate.ts')).calibrateCommand,
   plan: async () => (await import('./commands/plan.ts')).planCommand,
   select: async () => (await import('./commands/select.ts')).selectCommand,
+  verify: async () => (await import('./commands/verify.ts')).verifyCommand,
   train: async () => (await import('./commands/train.ts')).trainCommand,
   pretrain: async () => (await import('./commands/pretrain.ts')).pretrainCommand,
   demo: async () => (await import('./commands/demo.ts')).demoCommand,
@@ -58,8 +65,8 @@ function neededMakers(name: string | undefined): Promise<Maker[]> {
   return Promise.all(chosen.map(load => load()));
 }
 
-function buildProgram(host: Host, makers: readonly Maker[]): Command {
-  const deliver = deliverTo(host);
+function buildProgram(host: Host, makers: readonly Maker[], argv: readonly string[]): Command {
+  const deliver = deliverTo(host, argv);
   const program = new Command('privacy-unit')
     .description('User-level differential privacy for fine-tuning language models.')
     .version(version, '--version', 'print the version')
@@ -88,7 +95,7 @@ function reportFailure(error: unknown, host: Host, json: boolean): ExitCode {
 /** Runs one command line and says how the process should end; prints, but never exits by itself. */
 export async function runProgram(argv: readonly string[], host: Host): Promise<ExitCode> {
   try {
-    const program = buildProgram(host, await neededMakers(argv[0]));
+    const program = buildProgram(host, await neededMakers(argv[0]), argv);
     await program.parseAsync([...argv], { from: 'user' });
     return exitCodes.done;
   } catch (error) {

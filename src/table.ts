@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { Table } from 'apache-arrow';
 import {
   isHeldOut,
+  openTables,
   readRecords,
   readTable,
   type DuplicatePolicy,
@@ -60,22 +61,24 @@ export function addTableOptions(command: Command): Command {
     );
 }
 
-/** The column asked for, else the usual one where the table has it. */
-function columnOr(table: Table, asked: string | undefined, usual: string): string | undefined {
-  return asked ?? (table.getChild(usual) === null ? undefined : usual);
+/** Columns by role: those asked for, else the usual ones where the table has them. */
+export function columnsAmong(names: readonly string[], options: TableOptions): RecordColumns {
+  const { user = 'user', score } = options;
+  const or = (asked: string | undefined, usual: string): string | undefined =>
+    asked ?? (names.includes(usual) ? usual : undefined);
+  const id = or(options.id, 'record_id') ?? 'auto';
+  return { user, id: id === 'auto' ? null : id, text: or(options.text, 'text'), score };
 }
 
-function columnsIn(table: Table, options: TableOptions): RecordColumns {
-  const { user = 'user', score } = options;
-  const id = columnOr(table, options.id, 'record_id') ?? 'auto';
-  return { user, id: id === 'auto' ? null : id, text: columnOr(table, options.text, 'text'), score };
+function namesOf({ schema }: Pick<Table, 'schema'>): string[] {
+  return schema.fields.map(({ name }) => name);
 }
 
 /** Columns by name; the table is opened only where it has to be asked which it has. */
 export async function columnsOf(path: string, options: TableOptions): Promise<RecordColumns> {
-  const { user = 'user', text, score, id, format } = options;
-  if (id !== undefined && text !== undefined) return { user, id: id === 'auto' ? null : id, text, score };
-  return columnsIn(await readTable(path, format === undefined ? {} : { format }), options);
+  const { text, id, format } = options;
+  if (id !== undefined && text !== undefined) return columnsAmong([], options);
+  return columnsAmong(namesOf(await openTables([path], { format })), options);
 }
 
 /** Reads a table and its users; with `needsText` the text column must be there too. */
@@ -85,7 +88,7 @@ export async function readUserTable(
 ): Promise<UserTable> {
   const { format, nullUsers = 'error', duplicates = 'error', needsText } = options;
   const table = await readTable(path, format === undefined ? {} : { format });
-  const { text = 'text', ...columns } = columnsIn(table, options);
+  const { text = 'text', ...columns } = columnsAmong(namesOf(table), options);
   const records = readRecords(table, {
     ...columns,
     ...(needsText ? { text } : {}),

@@ -20,6 +20,8 @@ export interface HeaderEntry {
   readonly tableDigest: string;
   /** Of the parameters that training starts from. */
   readonly modelDigest: string;
+  /** Of the manifest beside a table that was selected; absent without one, and in ledgers of earlier releases. */
+  readonly manifestDigest?: string | undefined;
   readonly codeVersion: string;
   readonly noiseKeyCommitment: string;
 }

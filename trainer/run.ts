@@ -7,11 +7,13 @@ import { sha256 } from './digest.ts';
 import { openLedger, type HeaderEntry, type Ledger } from './ledger.ts';
 import { commitmentOf, freshKey, keyOfSegment } from './randomness.ts';
 
-/** What a run is bound to; a folder goes on only with the same three. */
+/** What a run is bound to; a folder goes on only with the same plan, table and model. */
 export interface RunIdentity {
   readonly planHash: string;
   readonly tableDigest: string;
   readonly modelDigest: string;
+  /** Recorded at the start and not compared: the digest of the table binds more closely. */
+  readonly manifestDigest?: string | undefined;
 }
 
 /** A run with its ledger and checkpoints, new or gone on with. */

@@ -38,6 +38,8 @@ export interface TrainOptions {
   readonly heldOut: readonly UserTokens[];
   readonly model: LanguageModel;
   readonly engine: Engine;
+  /** SHA-256 of the manifest of the table's selection, for the ledger. */
+  readonly manifestDigest?: string | undefined;
   readonly settings?: TrainingSettings;
   /** Holds ledger, checkpoint and, at the end, the model. Without it nothing outlives an interruption. */
   readonly folder?: string;
@@ -164,6 +166,7 @@ function openRunFor(plan: Plan, options: TrainOptions): Run {
       planHash: sha256(canonicalJson(plan)),
       tableDigest: tableDigest(options.users),
       modelDigest: parametersDigest(options.model.parameters),
+      ...(options.manifestDigest === undefined ? {} : { manifestDigest: options.manifestDigest }),
     },
     key: options.randomness?.key,
   });

@@ -1,9 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { RecordBatch } from 'apache-arrow';
+import type { RecordBatch, Schema } from 'apache-arrow';
 import { RowStore } from '../tables/row-store.ts';
 import { openSink, type TableSink } from '../tables/table-sink.ts';
 import { openTables, type TableSource } from '../tables/table-source.ts';
+import { DictionaryStash } from './dictionary-stash.ts';
 import { enterStage, type SelectionOutput, type SelectionRequest } from './engine.ts';
 import { finished, type KeptRows, outputSchema } from './kept-rows.ts';
 
@@ -54,6 +55,8 @@ interface Gathering {
   readonly kept: KeptRows;
   readonly places: Int32Array;
   readonly sink: TableSink;
+  /** Of what goes out. */
+  readonly schema: Schema;
 }
 
 async function* keptBatches({
@@ -79,16 +82,23 @@ function orderOf(places: ArrayLike<number>, first: number): Int32Array {
   return order;
 }
 
-/** Writes stored rows in order, as the stretch of the output that begins at `first`. */
+/** A stretch of the output that begins at place `first`. */
+interface Stretch {
+  readonly places: ArrayLike<number>;
+  readonly first: number;
+  /** What is done with a batch before it goes out. */
+  readonly restore?: (batch: RecordBatch) => RecordBatch;
+}
+
+/** Writes stored rows in order. */
 async function writeStored(
   store: RowStore,
-  stretch: { readonly places: ArrayLike<number>; readonly first: number },
-  { kept, sink }: Gathering,
+  { places, first, restore = batch => batch }: Stretch,
+  { kept, sink, schema }: Gathering,
 ): Promise<void> {
-  let at = stretch.first;
-  const schema = outputSchema(store.schema, kept);
-  for (const batch of store.take(orderOf(stretch.places, stretch.first))) {
-    await sink.write(finished(batch, kept.rows.subarray(at, at + batch.numRows), { kept, schema }));
+  let at = first;
+  for (const batch of store.take(orderOf(places, first))) {
+    await sink.write(finished(restore(batch), kept.rows.subarray(at, at + batch.numRows), { kept, schema }));
     at += batch.numRows;
   }
 }
@@ -109,7 +119,8 @@ async function gatherBySegments(
 ): Promise<void> {
   const { source, kept } = work;
   const length = Math.ceil(kept.rows.length / options.count);
-  const stores = Array.from({ length: options.count }, () => new RowStore(source.schema));
+  const stash = new DictionaryStash(source.schema);
+  const stores = Array.from({ length: options.count }, () => new RowStore(stash.stored));
   const segments: Segment[] = [];
   for (let index = 0; index < options.count; index++) {
     const path = join(options.folder, `${index}.arrows`);
@@ -134,8 +145,9 @@ async function gatherBySegments(
         mine.push(rows[i]!);
         segments[index]!.places.push(place);
       }
+      const stripped = stash.strip(batch);
       for (const [index, mine] of bySegment) {
-        stores[index]!.append(batch, Int32Array.from(mine));
+        stores[index]!.append(stripped, Int32Array.from(mine));
         if (stores[index]!.byteLength > options.budget / options.count) await flush(index);
       }
     }
@@ -154,7 +166,7 @@ async function gatherBySegments(
         batch,
         Int32Array.from({ length: batch.numRows }, (_, row) => row),
       );
-    await writeStored(store, { places, first: index * length }, work);
+    await writeStored(store, { places, first: index * length, restore: part => stash.restore(part) }, work);
     await rm(path);
   }
 }
@@ -168,10 +180,11 @@ export async function writeKept(
   const { kept, output } = options;
   const store = new RowStore(source.schema);
   const { path, format, isStream } = output;
-  const sink = await openSink(path, { schema: outputSchema(store.schema, kept), format, isStream });
-  const budget = request.memoryLimit / 8;
+  const schema = outputSchema(store.schema, kept);
+  const sink = await openSink(path, { schema, format, isStream });
+  const budget = request.memoryLimit / 16;
   const count = Math.min(256, Math.ceil(keptBytes(source, kept) / budget));
-  const work = { source, request, kept, places: placesOf(kept), sink };
+  const work = { source, request, kept, places: placesOf(kept), sink, schema };
   let folder: string | undefined;
   try {
     if (count <= 1) await gatherInMemory(store, work);

@@ -1,20 +1,18 @@
-import { Buffer } from 'node:buffer';
 import { noteCut } from '../cap.ts';
 import { groupByUser, rowsOfUser } from '../records.ts';
-import type { CapRule } from '../rule.ts';
+import { type CapRule, isMergeable } from '../rule.ts';
 import { Selector } from '../selector.ts';
 import { contributionsOf } from '../statistics.ts';
-import { canonicalUsers } from './canonical.ts';
 import { int32Column } from './narrow-columns.ts';
 import type { NarrowIds } from './narrow-ids.ts';
-import type { NarrowRecords, UserNames } from './narrow-store.ts';
+import type { NarrowRecords } from './narrow-store.ts';
 
 /** What a cap leaves of some records. */
 export interface Ranked {
   /** Kept rows in canonical order. */
   readonly rows: Int32Array;
-  /** How many of them each kept user has, in the same order. */
-  readonly users: { readonly codes: Int32Array; readonly counts: Int32Array };
+  /** How many of them each user of the order has. */
+  readonly counts: Int32Array;
   /** Tokens that stay of rows that are cut. */
   readonly cuts: ReadonlyMap<number, number>;
 }
@@ -23,14 +21,6 @@ export interface Ranked {
 const mostAtOnce = 2 ** 16;
 /** Up to this many records of a user are compared pair by pair. */
 const fewRecords = 12;
-
-export function userText({ bytes, offsets }: UserNames, user: number): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString(
-    'utf8',
-    offsets[user],
-    offsets[user + 1],
-  );
-}
 
 /** Rows of one user whose id an earlier one has. */
 function repeatsOf(rows: Int32Array, ids: NarrowIds): number[] {
@@ -83,37 +73,37 @@ export function contributionsIn({ userOf, users }: NarrowRecords): Map<number, n
   return contributionsOf(counts.filter(count => count > 0));
 }
 
-/** The rows that a rule keeps of each user. */
-export function rankRecords(records: NarrowRecords, rule: CapRule): Ranked {
+/**
+ * The rows that a rule keeps of each user.
+ *
+ * @param order - users in canonical order
+ */
+export function rankRecords(records: NarrowRecords, rule: CapRule, order: Int32Array): Ranked {
   const { users, ids, measures, tokens } = records;
   const groups = groupByUser(records);
   const selector = new Selector({ ids, lengths: measures, scores: measures, tokens }, rule);
   const rows = int32Column();
-  const codes = new Int32Array(users.length);
-  const counts = new Int32Array(users.length);
+  const counts = new Int32Array(order.length);
   const cuts = new Map<number, number>();
-  let used = 0;
-  for (const user of canonicalUsers(users)) {
+  for (const [place, user] of order.entries()) {
     const all = rowsOfUser(groups, user);
     if (all.length === 0) continue;
     const isWhole = selector.keepsAll(all);
-    const best = isWhole ? all : keepOf(selector, userText(users, user), all);
+    const best = isWhole ? all : keepOf(selector, users.textOf(user), { rows: all, rule });
     if (!isWhole && rule.tokenPolicy === 'truncate' && tokens !== undefined)
       noteCut(best, tokens, { tokensPerUser: rule.tokensPerUser ?? Infinity, cuts });
-    if (best.length === 0) continue;
     for (const row of sortById(best, ids)) rows.push(row);
-    codes[used] = user;
-    counts[used++] = best.length;
+    counts[place] = best.length;
   }
-  return {
-    rows: rows.take(),
-    users: { codes: codes.slice(0, used), counts: counts.slice(0, used) },
-    cuts,
-  };
+  return { rows: rows.take(), counts, cuts };
 }
 
-function keepOf(selector: Selector, user: string, rows: Int32Array): Int32Array {
-  if (rows.length <= mostAtOnce) return selector.keep(user, rows);
+function keepOf(
+  selector: Selector,
+  user: string,
+  { rows, rule }: { readonly rows: Int32Array; readonly rule: CapRule },
+): Int32Array {
+  if (rows.length <= mostAtOnce || !isMergeable(rule.strategy)) return selector.keep(user, rows);
   let best: Int32Array = new Int32Array(0);
   for (let at = 0; at < rows.length; at += mostAtOnce) {
     const piece = rows.subarray(at, at + mostAtOnce);

@@ -7,10 +7,10 @@ import { openTables, type TableSource } from '../tables/table-source.ts';
 import { contributionsIn, dropRepeats, rankRecords } from './builtin-rank.ts';
 import { canonicalUsers } from './canonical.ts';
 import { enterStage, type SelectionCounts, type SelectionRequest } from './engine.ts';
-import { ByteColumn, int32Column } from './narrow-columns.ts';
+import { int32Column } from './narrow-columns.ts';
 import { idsOfColumn, numberedIds } from './narrow-ids.ts';
 import { narrowBatches } from './narrow-reader.ts';
-import { type NarrowRecords, NarrowStore } from './narrow-store.ts';
+import { type NarrowRecords, NarrowStore, UserCoder, type UserNames, userText } from './narrow-store.ts';
 import { partitionColumns, PartitionWriter } from './partition-writer.ts';
 import type { RowPlaces } from './row-places.ts';
 
@@ -22,41 +22,32 @@ export interface RankedRows {
   readonly counts: SelectionCounts;
 }
 
-/** What the rest of a selection needs of the partitions that were ranked, user by user. */
-class KeptUsers {
-  readonly #names = new ByteColumn();
-  readonly #counts = int32Column();
-  readonly #rows = int32Column();
-  readonly cuts = new Map<number, number>();
+/** What one partition leaves of the users that belong to it, in canonical order. */
+interface KeptPart {
+  readonly rows: Int32Array;
+  readonly counts: Int32Array;
+}
 
-  add(records: NarrowRecords, rowOf: Int32Array, request: SelectionRequest): void {
-    const { rows, users, cuts } = rankRecords(records, request.rule);
-    const { bytes, offsets } = records.users;
-    for (const [place, user] of users.codes.entries()) {
-      this.#names.push(bytes, offsets[user]!, offsets[user + 1]!);
-      this.#counts.push(users.counts[place]!);
-    }
-    for (const row of rows) this.#rows.push(rowOf[row]!);
-    for (const [row, tokens] of cuts) this.cuts.set(rowOf[row]!, tokens);
+/** Rows of all users in canonical order: that of the partitions is the same among their own users. */
+function merged(parts: readonly KeptPart[], order: Int32Array): Int32Array {
+  const out = new Int32Array(parts.reduce((sum, { rows }) => sum + rows.length, 0));
+  const users = new Int32Array(parts.length);
+  const starts = new Int32Array(parts.length);
+  let at = 0;
+  for (const code of order) {
+    const part = code % parts.length;
+    const { rows, counts } = parts[part]!;
+    const start = starts[part]!;
+    const end = start + counts[users[part]!++]!;
+    for (let row = start; row < end; row++) out[at++] = rows[row]!;
+    starts[part] = end;
   }
+  return out;
+}
 
-  /** Rows of all users in canonical order. */
-  rows(): Int32Array {
-    const { bytes, ends } = this.#names.take();
-    const [counts, rows] = [this.#counts.take(), this.#rows.take()];
-    const offsets = new Int32Array(ends.length + 1);
-    offsets.set(ends, 1);
-    const starts = new Int32Array(counts.length + 1);
-    for (const [user, count] of counts.entries()) starts[user + 1] = starts[user]! + count;
-    const out = new Int32Array(rows.length);
-    let at = 0;
-    for (const user of canonicalUsers({ length: counts.length, bytes, offsets })) {
-      const mine = rows.subarray(starts[user], starts[user + 1]);
-      out.set(mine, at);
-      at += mine.length;
-    }
-    return out;
-  }
+/** Users of one partition in canonical order, by their numbers there. */
+function ordered(order: Int32Array, part: number, count: number): Int32Array {
+  return order.filter(code => code % count === part).map(code => Math.floor(code / count));
 }
 
 /** Partitions that are opened at the same time; each takes a file handle and a buffer. */
@@ -72,16 +63,17 @@ async function writePartitions(
   source: TableSource,
   request: SelectionRequest,
   options: { readonly writer: PartitionWriter; readonly places: RowPlaces },
-): Promise<{ paths: string[]; nullUsers: number }> {
+): Promise<{ paths: string[]; nullUsers: number; names: UserNames }> {
   const { writer, places } = options;
+  const coder = new UserCoder();
   let nullUsers = 0;
   try {
     for await (const batch of narrowBatches(source, request)) {
       places.see(batch);
       for (const mark of batch.hasUser) nullUsers += 1 - mark;
-      await writer.append(batch);
+      await writer.append(batch, coder.codesOf(batch.users, batch.hasUser));
     }
-    return { paths: await writer.finish(), nullUsers };
+    return { paths: await writer.finish(), nullUsers, names: coder.names };
   } finally {
     await writer.abort();
   }
@@ -94,7 +86,7 @@ function floats(data: Data): Float64Array {
 async function loadPartition(
   path: string,
   request: SelectionRequest,
-  places: RowPlaces,
+  { places, users }: { readonly places: RowPlaces; readonly users: NarrowRecords['users'] },
 ): Promise<{ records: NarrowRecords; rowOf: Int32Array }> {
   const source = await openTables([path], { format: 'arrow' });
   const names = new Set(source.schema.fields.map(({ name }) => name));
@@ -104,24 +96,22 @@ async function loadPartition(
   const ids =
     idField === undefined ? numberedIds(row => places.nameOf(numbered[row]!)) : idsOfColumn(idField.type);
   const store = new NarrowStore(ids, { isScore: usesScores(request.rule.strategy) });
-  for await (const { batch, ...at } of source.batches({ reuse: true })) {
+  for await (const { batch } of source.batches({ reuse: true })) {
     const of = (name: string): Data | undefined => batch.getChild(name)?.data[0];
     const { user, id, measure, tokens, row } = partitionColumns;
-    store.append({
-      ...at,
+    const columns = {
       rows: batch.numRows,
-      users: of(user)!,
-      hasUser: new Uint8Array(batch.numRows).fill(1),
       ids: of(id),
       measures: names.has(measure) ? floats(of(measure)!) : undefined,
       tokens: names.has(tokens) ? floats(of(tokens)!) : undefined,
-    });
+    };
+    store.append(columns, of(user)!.values.subarray(0, batch.numRows));
     for (const number of of(row)!.values.subarray(0, batch.numRows)) {
       rows.push(number);
       if (idField === undefined) numbered.push(number);
     }
   }
-  return { records: store.finish(), rowOf: rows.take() };
+  return { records: store.finish(users), rowOf: rows.take() };
 }
 
 /** As ranking in memory, with the narrow columns sorted into files by user first and ranked one file after the other. */
@@ -133,23 +123,29 @@ export async function rankSpilled(
   const { count, places } = options;
   const folder = await mkdtemp(join(request.temporaryFolder, 'privacy-unit-users-'));
   try {
-    const writer = new PartitionWriter(folder, { count, budget: request.memoryLimit / 8 });
-    const { paths, nullUsers } = await writePartitions(source, request, { writer, places });
-    const kept = new KeptUsers();
+    const writer = new PartitionWriter(folder, { count, budget: request.memoryLimit / 16 });
+    const { paths, nullUsers, names } = await writePartitions(source, request, { writer, places });
+    const order = canonicalUsers(names);
+    const parts: KeptPart[] = [];
+    const cuts = new Map<number, number>();
     const contributions = new Map<number, number>();
     let duplicates = 0;
-    for (const path of paths) {
+    for (const [part, path] of paths.entries()) {
       enterStage(request, 'select');
-      const { records, rowOf } = await loadPartition(path, request, places);
+      const mine = ordered(order, part, count);
+      const users = { length: mine.length, textOf: (user: number) => userText(names, user * count + part) };
+      const { records, rowOf } = await loadPartition(path, request, { places, users });
       await rm(path);
       duplicates += dropRepeats(records, row => {
         if (request.duplicates === 'error') throw places.duplicate(rowOf[row]!);
       });
       addContributions(contributions, contributionsIn(records));
-      kept.add(records, rowOf, request);
+      const ranked = rankRecords(records, request.rule, mine);
+      parts.push({ rows: ranked.rows.map(row => rowOf[row]!), counts: ranked.counts });
+      for (const [row, tokens] of ranked.cuts) cuts.set(rowOf[row]!, tokens);
     }
     const counts = { recordsIn: places.rows, dropped: { nullUsers, duplicates }, contributions };
-    return { rows: kept.rows(), cuts: kept.cuts, counts };
+    return { rows: merged(parts, order), cuts, counts };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

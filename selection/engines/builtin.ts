@@ -3,6 +3,7 @@ import { toolVersion } from '../manifest.ts';
 import { checkCapRule, usesScores } from '../rule.ts';
 import type { TableSource } from '../tables/table-source.ts';
 import { writeKept } from './builtin-gather.ts';
+import { canonicalUsers } from './canonical.ts';
 import { contributionsIn, dropRepeats, rankRecords } from './builtin-rank.ts';
 import { partitionsFor, type RankedRows, rankSpilled } from './builtin-spill.ts';
 import {
@@ -16,7 +17,7 @@ import {
 import type { KeptRows } from './kept-rows.ts';
 import { idsOfColumn, numberedIds } from './narrow-ids.ts';
 import { narrowBatches } from './narrow-reader.ts';
-import { NarrowStore } from './narrow-store.ts';
+import { NarrowStore, UserCoder, userText } from './narrow-store.ts';
 import { RowPlaces } from './row-places.ts';
 
 function filesOf({ source, columns, rule }: SelectionRequest): TableSource {
@@ -65,20 +66,22 @@ async function rankInMemory(
 ): Promise<RankedRows> {
   const { places } = options;
   const store = storeFor(source, request, options);
+  const coder = new UserCoder();
   let nullUsers = 0;
   for await (const batch of narrowBatches(source, request)) {
     places.see(batch);
     for (const mark of batch.hasUser) nullUsers += 1 - mark;
-    store.append(batch);
+    store.append(batch, coder.codesOf(batch.users, batch.hasUser));
   }
   enterStage(request, 'validate');
-  const records = store.finish();
+  const { names } = coder;
+  const records = store.finish({ length: names.length, textOf: user => userText(names, user) });
   const duplicates = dropRepeats(records, row => {
     if (request.duplicates === 'error') throw places.duplicate(row);
   });
   const contributions = contributionsIn(records);
   enterStage(request, 'select');
-  const { rows, cuts } = rankRecords(records, request.rule);
+  const { rows, cuts } = rankRecords(records, request.rule, canonicalUsers(names));
   return {
     rows,
     cuts,

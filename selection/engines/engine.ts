@@ -74,6 +74,8 @@ export function cannotSelect(reason: string, advice: string): DpError {
 /** Checks a rule, and refuses one that needs a tokenizer, which only the builtin engine can run. */
 export function checkNoTokens({ rule, lengthUnit }: SelectionRequest, engine: SelectionEngineName): void {
   checkCapRule(rule, 'select');
+  if (rule.strategy === 'random-window')
+    throw cannotSelect(`random-window is no order that ${engine} knows`, 'Use the builtin engine');
   const countsTokens =
     rule.strategy === 'random-chunk' ||
     (rule.tokensPerUser ?? null) !== null ||

@@ -14,8 +14,7 @@ export interface UserNames {
 
 /** What ranking looks at, by row. */
 export interface NarrowRecords {
-  readonly rows: number;
-  readonly users: UserNames;
+  readonly users: { readonly length: number; textOf(user: number): string };
   /** Row to user; -1 where there is none. */
   readonly userOf: Int32Array;
   readonly ids: NarrowIds;
@@ -23,14 +22,16 @@ export interface NarrowRecords {
   readonly tokens: Int32Array | undefined;
 }
 
+/** The text of one user. */
+export function userText({ bytes, offsets }: UserNames, user: number): string {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return buffer.toString('utf8', offsets[user], offsets[user + 1]);
+}
+
 /** Numbers the users of batches; a dictionary is looked up entry by entry, once. */
-class UserCoder {
+export class UserCoder {
   readonly #interner = new TextInterner();
   readonly #known = new WeakMap<Vector, { codes: Int32Array; cells: TextCells[]; starts: number[] }>();
-
-  get size(): number {
-    return this.#interner.size;
-  }
 
   get names(): UserNames {
     return { length: this.#interner.size, ...this.#interner.texts };
@@ -75,7 +76,6 @@ class UserCoder {
 
 /** Collects narrow batches into records. */
 export class NarrowStore {
-  readonly #users = new UserCoder();
   readonly #userOf: NumberColumn<Int32Array>;
   readonly #ids: NarrowIdsBuilder;
   readonly #isScore: boolean;
@@ -94,22 +94,14 @@ export class NarrowStore {
     this.#userOf = int32Column(options.expected);
   }
 
-  get rows(): number {
-    return this.#userOf.length;
-  }
-
-  /** Bytes that the records will take, ranking not counted. */
-  get byteLength(): number {
-    const wide = this.#isScore ? 8 : 4;
-    const perRow = 4 + (this.#measures === undefined ? 0 : wide) + (this.#tokens === undefined ? 0 : 4);
-    return perRow * this.rows + this.#ids.byteLength + 24 * this.#users.size;
-  }
-
-  append(batch: NarrowBatch): void {
-    for (const code of this.#users.codesOf(batch.users, batch.hasUser)) this.#userOf.push(code);
+  /** @param codes - user of each row, -1 for none */
+  append(batch: Pick<NarrowBatch, 'rows' | 'ids' | 'measures' | 'tokens'>, codes: Int32Array): void {
+    for (const code of codes) this.#userOf.push(code);
     this.#ids.append({ data: batch.ids, rows: batch.rows });
     if (batch.measures !== undefined) {
-      const column = (this.#measures ??= this.#isScore ? float64Column() : int32Column());
+      const column = (this.#measures ??= this.#isScore
+        ? float64Column(this.#expected)
+        : int32Column(this.#expected));
       for (const measure of batch.measures) column.push(measure);
     }
     if (batch.tokens !== undefined) {
@@ -118,10 +110,9 @@ export class NarrowStore {
     }
   }
 
-  finish(): NarrowRecords {
+  finish(users: NarrowRecords['users']): NarrowRecords {
     return {
-      rows: this.rows,
-      users: this.#users.names,
+      users,
       userOf: this.#userOf.take(),
       ids: this.#ids.finish(),
       measures: this.#measures?.take(),

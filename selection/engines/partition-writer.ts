@@ -1,17 +1,5 @@
 import { join } from 'node:path';
-import {
-  Data,
-  type DataType,
-  Field,
-  Float64,
-  Int32,
-  RecordBatch,
-  Schema,
-  Struct,
-  type Vector,
-  DataType as Type,
-} from 'apache-arrow';
-import { startsOf, textCells } from '../tables/cells.ts';
+import { Data, type DataType, Field, Float64, Int32, RecordBatch, Schema, Struct } from 'apache-arrow';
 import { RowStore } from '../tables/row-store.ts';
 import { openSink, type TableSink } from '../tables/table-sink.ts';
 import type { NarrowBatch } from './narrow-reader.ts';
@@ -25,47 +13,6 @@ export const partitionColumns = {
   row: 'row',
 } as const;
 
-/** FNV-1a; which partition a user goes to shows nowhere in the result. */
-function hashOf(bytes: Uint8Array): number {
-  let hash = 0x811c9dc5;
-  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193);
-  return (hash ^ (hash >>> 15)) >>> 0;
-}
-
-/** Says to which partition the users of a batch belong; a dictionary is looked up entry by entry, once. */
-class Partitioner {
-  readonly #count: number;
-  readonly #known = new WeakMap<Vector, Int16Array>();
-
-  constructor(count: number) {
-    this.#count = count;
-  }
-
-  reader(users: Data): (row: number) => number {
-    if (!Type.isDictionary(users.type)) {
-      const cells = textCells(users);
-      return row => hashOf(cells.bytes(row)) % this.#count;
-    }
-    const entries = this.#entriesOf(users.dictionary!);
-    const indices: ArrayLike<number | bigint> = users.values;
-    return row => entries[Number(indices[row]!)]!;
-  }
-
-  #entriesOf(dictionary: Vector): Int16Array {
-    const found = this.#known.get(dictionary);
-    if (found !== undefined) return found;
-    const entries = new Int16Array(dictionary.length);
-    const starts = startsOf(dictionary.data);
-    for (const [part, data] of dictionary.data.entries()) {
-      const cells = textCells(data);
-      for (let entry = 0; entry < cells.length; entry++)
-        entries[starts[part]! + entry] = cells.isNull(entry) ? 0 : hashOf(cells.bytes(entry)) % this.#count;
-    }
-    this.#known.set(dictionary, entries);
-    return entries;
-  }
-}
-
 function column(name: string, data: Data): { field: Field; data: Data } {
   const type: DataType = data.type;
   return { field: new Field(name, type, true), data };
@@ -76,12 +23,12 @@ function numbers(values: Float64Array | Int32Array): Data {
   return new Data(type, 0, values.length, 0, { 1: values });
 }
 
-/** A narrow batch as an Arrow batch, with the number of every row. */
-function asBatch(batch: NarrowBatch): RecordBatch {
+/** A narrow batch as an Arrow batch, with the number of every row and the numbers of users. */
+function asBatch(batch: NarrowBatch, users: Int32Array): RecordBatch {
   const { user, id, measure, tokens, row } = partitionColumns;
   const rows = Int32Array.from({ length: batch.rows }, (_, at) => batch.firstRow + at);
   const columns = [
-    column(user, batch.users),
+    column(user, numbers(users)),
     ...(batch.ids === undefined ? [] : [column(id, batch.ids)]),
     ...(batch.measures === undefined ? [] : [column(measure, numbers(batch.measures))]),
     ...(batch.tokens === undefined ? [] : [column(tokens, numbers(batch.tokens))]),
@@ -98,12 +45,11 @@ interface Partition {
   readonly sink: TableSink;
 }
 
-/** Sorts the narrow columns of all rows into files by a hash of their user. */
+/** Sorts the narrow columns of all rows into files by user: user `code` goes to file `code mod count`, as number `code ÷ count` there. */
 export class PartitionWriter {
   readonly #folder: string;
   readonly #count: number;
   readonly #budget: number;
-  readonly #partitioner: Partitioner;
   #partitions: Partition[] = [];
 
   /** @param options - budget: bytes held before they are written */
@@ -111,16 +57,18 @@ export class PartitionWriter {
     this.#folder = folder;
     this.#count = options.count;
     this.#budget = options.budget;
-    this.#partitioner = new Partitioner(options.count);
   }
 
-  async append(batch: NarrowBatch): Promise<void> {
-    const whole = asBatch(batch);
+  /** @param codes - user of each row, -1 for none */
+  async append(batch: NarrowBatch, codes: Int32Array): Promise<void> {
+    const whole = asBatch(
+      batch,
+      codes.map(code => Math.floor(code / this.#count)),
+    );
     if (this.#partitions.length === 0) await this.#open(whole.schema);
-    const partitionOf = this.#partitioner.reader(batch.users);
     const rows: number[][] = Array.from({ length: this.#count }, () => []);
     for (let row = 0; row < batch.rows; row++)
-      if (batch.hasUser[row] === 1) rows[partitionOf(row)]!.push(row);
+      if (codes[row]! >= 0) rows[codes[row]! % this.#count]!.push(row);
     for (const [index, mine] of rows.entries()) {
       const { store } = this.#partitions[index]!;
       store.append(whole, Int32Array.from(mine));

@@ -1,5 +1,5 @@
 import type { LengthUnit } from '../lengths.ts';
-import { type CapRule, usesLengths } from '../rule.ts';
+import { type CapRule, isMergeable, usesLengths } from '../rule.ts';
 import { type Relation, type SqlColumns, unwritable } from './relation.ts';
 
 /** What a rule orders by, and what must not be in the columns that it looks at. */
@@ -53,6 +53,11 @@ function placeOf(relation: Relation): { value: string; defect: string } {
 function primaryOf(relation: Relation, options: OrderOptions): { value: string; defect: string } | undefined {
   const { strategy } = options.rule;
   if (strategy === 'random') return undefined;
+  if (!isMergeable(strategy))
+    throw unwritable(
+      `${strategy} starts where a user's number of records says, which a rank does not know`,
+      'Use the builtin engine',
+    );
   if (strategy === 'first') return placeOf(relation);
   return usesLengths(strategy) ? lengthOf(relation, options) : scoreOf(relation, options);
 }

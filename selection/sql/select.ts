@@ -127,7 +127,7 @@ function limitByStatement(parts: Parts, options: SelectionSqlOptions): string {
  * statement. Two records of a user with one id are not noticed: run `duplicateCheckSql` before.
  *
  * @param options - `rule.tokensPerUser` counts the tokens column, under `stop` only
- * @throws DpError `INVALID_ARGUMENT` for what SQL cannot do: `random-chunk`, `truncate`, `keep-first`, `first` without
+ * @throws DpError `INVALID_ARGUMENT` for what SQL cannot do: `random-chunk`, `random-window`, `truncate`, `keep-first`, `first` without
  *   an order column, lengths without their column; for names that are empty or hold NUL
  * @example
  * ```ts

@@ -5,6 +5,7 @@ import {
   compareMechanisms,
   type Neighbours,
   type PlanOption,
+  type PrivacySpent,
   type SelectionRule,
 } from '../../accounting/index.ts';
 import { DpError } from '../../accounting/check.ts';
@@ -12,8 +13,9 @@ import { openTokenizer, type Tokenizer } from '../../trainer/index.ts';
 import { choice, count, counts, delta, positive, required, share } from '../arguments.ts';
 import { createCommand, type CommonOptions, type Deliver, type Surroundings } from '../command.ts';
 import { checkAbsent, writeWhole } from '../files.ts';
-import { renderJson, type Answer } from '../output.ts';
+import { renderJson, upward, type Answer } from '../output.ts';
 import { defaultDelta, optionObject, planFileName, renderOptions } from '../planning.ts';
+import { ruleDifference, selectedTable, spentBy } from '../selected-table.ts';
 import { addTableOptions, readUserTable, type TableOptions } from '../table.ts';
 import { looksAtTokens, plannedContributions } from '../training-data.ts';
 import { neighbourChoices } from './guarantee-options.ts';
@@ -45,6 +47,8 @@ interface PlanCommandOptions extends TableOptions, CommonOptions {
 interface Population {
   readonly contributions: readonly number[];
   readonly heldOutUsers: number;
+  /** What the selection of the table has spent. */
+  readonly privacyCost: readonly PrivacySpent[];
   readonly notes: readonly string[];
 }
 
@@ -69,11 +73,34 @@ function selectionOf(options: PlanCommandOptions): Omit<SelectionRule, 'when'> {
 
 /** Only strategies with chance in them give another draw another answer. */
 function drawOf({ draw, strategy }: PlanCommandOptions): SelectionRule['when'] {
-  if (draw === 'once' || strategy === 'random' || strategy === 'random-chunk') return draw;
+  if (draw === 'once' || strategy.startsWith('random')) return draw;
   throw new DpError(
     'INVALID_ARGUMENT',
     `Cannot plan: --draw is per-draw with --strategy ${strategy}, which picks the same records every time. Give --draw once.`,
   );
+}
+
+/** What a manifest beside the table tells a plan. */
+async function selectedBefore(
+  path: string,
+  { selection, neighbours }: { selection: Omit<SelectionRule, 'when'>; neighbours: Neighbours },
+): Promise<Pick<Population, 'privacyCost' | 'notes'>> {
+  const selected = await selectedTable(path);
+  if (selected === undefined) return { privacyCost: [], notes: [] };
+  const difference = ruleDifference(selected.manifest, selection);
+  const privacyCost = spentBy(selected.manifest, neighbours);
+  return {
+    privacyCost,
+    notes: [
+      ...(difference === undefined
+        ? []
+        : [`the table was selected with ${difference}: train will refuse such a plan.`]),
+      ...privacyCost.map(
+        ({ epsilon, delta: spent, what }) =>
+          `selection spent epsilon ${upward(epsilon)} at delta ${spent} on ${what}; the noise is calibrated to what that leaves.`,
+      ),
+    ],
+  };
 }
 
 async function populationOf(path: string | undefined, options: PlanCommandOptions): Promise<Population> {
@@ -83,12 +110,16 @@ async function populationOf(path: string | undefined, options: PlanCommandOption
     const read = await readUserTable(path, { ...options, needsText: looksAtTokens(selection) });
     const rule = { fraction: heldOut, seed: heldOutSeed };
     const tokenizer = await openTokenizer(options.tokenizer);
-    return { ...plannedContributions(read.records, { selection, heldOut: rule, tokenizer }), notes: [] };
+    return {
+      ...plannedContributions(read.records, { selection, heldOut: rule, tokenizer }),
+      ...(await selectedBefore(path, { selection, neighbours: options.neighbours })),
+    };
   }
   const total = required(users, { verb, name: 'TABLE or --users', example: '1000 --records 20000' });
   const all = required(records, { verb, name: '--records', example: '20000' });
   const note = `${all} records are assumed to be spread evenly over ${total} training users; a real table is planned from its own counts.`;
-  return { contributions: evenContributions(total, all), heldOutUsers: 0, notes: [note] };
+  const contributions = evenContributions(total, all);
+  return { contributions, heldOutUsers: 0, privacyCost: [], notes: [note] };
 }
 
 function makeOptions(population: Population, options: PlanCommandOptions): PlanOption[] {
@@ -103,7 +134,7 @@ function makeOptions(population: Population, options: PlanCommandOptions): PlanO
     steps: required(options.steps, { verb, name: '--steps', example: '500' }),
     clipNorm,
     neighbours,
-    selection: { ...selectionOf(options), when: drawOf(options) },
+    selection: { ...selectionOf(options), when: drawOf(options), privacyCost: population.privacyCost },
     heldOut: { fraction: options.heldOut, seed: options.heldOutSeed },
   });
 }

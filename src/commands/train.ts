@@ -24,6 +24,7 @@ import {
 } from '../models.ts';
 import { number, renderJson, type Answer } from '../output.ts';
 import { trainingProgress } from '../progress.ts';
+import { checkSelected, selectedTable, verifyTable } from '../selected-table.ts';
 import { addTableOptions, readUserTable, type TableOptions } from '../table.ts';
 import { usersForPlan } from '../training-data.ts';
 
@@ -93,6 +94,13 @@ async function run(
 ): Promise<Answer> {
   const out = required(options.out, { verb, name: '--out', example: 'run' });
   const plan: Plan = parsePlan(readJson(paths.plan, 'the plan'));
+  const { user = 'user' } = options;
+  const selected = await selectedTable(paths.table);
+  checkSelected(paths.table, { selected, plan, user });
+  if (selected !== undefined) {
+    progress.stage('verifying the table');
+    await verifyTable(selected, signal);
+  }
   const { records } = await readUserTable(paths.table, { ...options, needsText: true });
   const model = await startingModel(options, note);
   const { evaluationRecords, checkpointEvery, learningRate } = options;
@@ -103,6 +111,7 @@ async function run(
     ...data,
     model,
     engine: await openEngine(),
+    manifestDigest: selected?.digest,
     settings: { checkpointEvery, ...(learningRate === undefined ? {} : { learningRate }) },
     folder: out,
     force: options.force === true,
@@ -141,7 +150,7 @@ export function trainCommand(deliver: Deliver): Command {
   const command = createCommand('train', {
     summary: 'train a language model under a plan',
     description:
-      'Trains by the mechanism of the plan. A run that was interrupted goes on when it is started again with the same arguments; its epsilon counts every step that was noised.',
+      'Trains by the mechanism of the plan. A table that `select` wrote is held against its manifest first. A run that was interrupted goes on when it is started again with the same arguments; its epsilon counts every step that was noised.',
     examples: [
       'train plans/user-wise-k10.json letters.parquet --user author --model public-model --out run',
       'train plan.json letters.arrow --model public-model --lora-rank 4 --out run --json',

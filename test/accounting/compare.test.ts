@@ -97,6 +97,36 @@ describe('compareMechanisms()', () => {
     expect(users!.notes.join()).toContain('0.50 users expected in a step');
   });
 
+  it.each(['mixture', 'lemma'] as const)('calibrates to what selection leaves, by the %s', conversion => {
+    const privacyCost = [{ epsilon: 1.5, delta: 1e-6, what: 'a private cap' }];
+    const asked = { ...question, conversion, recordsPerUser: [2], epsilon: 4 };
+    const spent = compareMechanisms({ ...asked, selection: { ...question.selection, privacyCost } });
+    const free = compareMechanisms(asked);
+    const added = compareMechanisms({ ...asked, epsilon: 2.5, delta: 9e-6 });
+    for (const [at, { plan, epsilon }] of spent.entries()) {
+      expect(plan.selection.privacyCost).toEqual(privacyCost);
+      expect(plan.targetEpsilon).toBe(4);
+      expect(epsilon.upper).toBeLessThanOrEqual(4);
+      expect(epsilon.upper).toBeGreaterThan(3.99);
+      expect(epsilonOfPlan(plan).epsilon.upper).toBeLessThanOrEqual(4);
+      expect(plan.noiseMultiplier).toBeGreaterThan(free[at]!.plan.noiseMultiplier);
+      // Never more noise than plain addition asks for, but for the tolerance of calibration.
+      expect(plan.noiseMultiplier).toBeLessThan(added[at]!.plan.noiseMultiplier * 1.002);
+    }
+  });
+
+  it('refuses a target that selection alone spends', () => {
+    for (const [epsilon, delta] of [
+      [8, 0],
+      [1, 1e-5],
+    ] as const) {
+      const selection = { ...question.selection, privacyCost: [{ epsilon, delta, what: 'a private cap' }] };
+      const compare = (): unknown => compareMechanisms({ ...question, selection });
+      expect(compare).toThrow(`epsilon ${epsilon} at delta ${delta} is spent already`);
+      expect(compare).toThrow(expect.objectContaining({ code: 'BUDGET_UNREACHABLE' }));
+    }
+  });
+
   it.each([
     [{ contributions: [] }, '0 users have records'],
     [{ contributions: [1, -1] }, 'a number of records is -1'],

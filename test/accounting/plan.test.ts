@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { epsilonOf } from '../../accounting/epsilon.ts';
-import { poissonEvent, poissonGroupEvent } from '../../accounting/event.ts';
+import { poissonEvent, poissonGroupEvent, sequence } from '../../accounting/event.ts';
 import { groupEpsilon } from '../../accounting/group.ts';
 import { epsilonCurve, epsilonOfPlan, eventOfPlan, parsePlan, type Plan } from '../../accounting/plan.ts';
 import { sampleGroupPlan, samplePlan } from './sample-plan.ts';
@@ -19,8 +19,19 @@ function broken(plan: Plan, [outer, inner]: Path, value: unknown): unknown {
   return json;
 }
 
+const capCost = { epsilon: 0.5, delta: 1e-6, what: 'a private cap' };
+
+/** The plan with two releases behind its selection. */
+function spending(plan: Plan, delta = 1e-6): Plan {
+  const privacyCost = [
+    { ...capCost, delta },
+    { epsilon: 0.25, delta: 0, what: 'a private filter' },
+  ];
+  return { ...plan, selection: { ...plan.selection, privacyCost } };
+}
+
 describe('parsePlan()', () => {
-  it.each([samplePlan(), sampleGroupPlan(), samplePlan({ targetEpsilon: 3.5 })])(
+  it.each([samplePlan(), sampleGroupPlan(), samplePlan({ targetEpsilon: 3.5 }), spending(samplePlan())])(
     'gives back what was serialised',
     plan => {
       expect(parsePlan(JSON.parse(JSON.stringify(plan)))).toEqual(plan);
@@ -55,6 +66,13 @@ describe('parsePlan()', () => {
     [['selection', 'tokensPerUser'], 0, 'selection.tokensPerUser is 0'],
     [['selection', 'chunkTokens'], 0, 'selection.chunkTokens is 0'],
     [['selection', 'when'], 'later', '"later"'],
+    [['selection', 'privacyCost'], null, 'selection.privacyCost is null'],
+    [['selection', 'privacyCost'], {}, 'selection.privacyCost is {}'],
+    [['selection', 'privacyCost'], [7], 'selection.privacyCost[0] is 7'],
+    [['selection', 'privacyCost'], [{ ...capCost, epsilon: -1 }], 'privacyCost[0].epsilon is -1'],
+    [['selection', 'privacyCost'], [capCost, { ...capCost, delta: 1 }], 'privacyCost[1].delta is 1'],
+    [['selection', 'privacyCost'], [{ ...capCost, what: null }], 'privacyCost[0].what is null'],
+    [['selection', 'privacyCost'], [{ epsilon: 1, delta: 0 }], 'privacyCost[0] has no "what"'],
     [['heldOut', 'fraction'], 1, 'heldOut.fraction is 1'],
     [['heldOut', 'fraction'], -0.1, 'heldOut.fraction is -0.1'],
     [['heldOut', 'seed'], null, 'heldOut.seed is null'],
@@ -66,9 +84,15 @@ describe('parsePlan()', () => {
     expect(parse).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
   });
 
+  const mayBeMissing = 'privacyCost';
   const paths = Object.entries(samplePlan()).flatMap(([outer, value]): Path[] =>
     typeof value === 'object' && value !== null
-      ? [[outer], ...Object.keys(value).map((inner): Path => [outer, inner])]
+      ? [
+          [outer],
+          ...Object.keys(value)
+            .filter(inner => inner !== mayBeMissing)
+            .map((inner): Path => [outer, inner]),
+        ]
       : [[outer]],
   );
   it.each(paths.map(path => ({ path, name: path.at(-1)! })))(
@@ -77,6 +101,11 @@ describe('parsePlan()', () => {
       expect(() => parsePlan(broken(samplePlan(), path, undefined))).toThrow(`has no "${name}"`);
     },
   );
+
+  it('reads a plan that was written before selection could cost anything, and writes that it cost nothing', () => {
+    const path: Path = ['selection', mayBeMissing];
+    expect(parsePlan(broken(samplePlan(), path, undefined))).toEqual(samplePlan());
+  });
 
   it('refuses unknown keys at every level', () => {
     expect(() => parsePlan({ ...samplePlan(), note: 'x' })).toThrow('the plan has an unknown key "note"');
@@ -131,6 +160,11 @@ describe('parsePlan()', () => {
       'more records than the cap lets through',
       samplePlan({ population: { users: 1000, records: 5001 } }),
       'records is 5001',
+    ],
+    [
+      'a selection that spends the whole delta',
+      spending(samplePlan(), 1e-4),
+      'spends 0.0001 of delta 0.0001',
     ],
   ];
   it.each(contradictions)('refuses %s', (_, plan, shown) => {
@@ -207,6 +241,46 @@ describe('accounting for a plan', () => {
       const uppers = epsilonCurve(plan, [0, 1, 30, 100]).map(({ upper }) => upper);
       uppers.slice(1).forEach((upper, index) => expect(upper).toBeGreaterThan(uppers[index]!));
       expect(uppers.at(-1)).toBe(epsilonOfPlan(plan).epsilon.upper);
+    }
+  });
+});
+
+describe('accounting for a plan whose selection spent something', () => {
+  const guarantees = [
+    { kind: 'guarantee', epsilon: 0.5, delta: 1e-6 },
+    { kind: 'guarantee', epsilon: 0.25, delta: 0 },
+  ] as const;
+
+  it.each([samplePlan(), sampleGroupPlan(), samplePlan({ neighbours: 'replace' })])(
+    'composes the run and every release as events',
+    plan => {
+      const event = sequence([eventOfPlan(plan), ...guarantees]);
+      expect(eventOfPlan(spending(plan))).toEqual(event);
+      const { epsilon } = epsilonOfPlan(spending(plan));
+      expect(epsilon).toEqual(epsilonOf(event, plan).epsilon);
+      // More than the run alone at delta, less than plain addition at the delta that is left.
+      const added = epsilonOfPlan({ ...plan, delta: plan.delta - 1e-6 }).epsilon.upper + 0.75;
+      expect(epsilon.upper).toBeLessThan(added);
+      expect(epsilon.upper).toBeGreaterThan(epsilonOfPlan(plan).epsilon.upper);
+    },
+  );
+
+  it.each(['lemma', 'rdp'] as const)('adds it plainly to what the %s conversion answers', groupConversion => {
+    const plan = sampleGroupPlan({ groupConversion });
+    const left = epsilonOfPlan({ ...plan, delta: plan.delta - 1e-6 });
+    const { epsilon, byConversion } = epsilonOfPlan(spending(plan));
+    expect(epsilon.upper).toBe(byConversion![groupConversion].upper);
+    expect(epsilon.upper).toBeGreaterThanOrEqual(left.epsilon.upper + 0.75);
+    expect(epsilon.upper).toBeLessThan((left.epsilon.upper + 0.75) * (1 + 1e-9));
+    expect(byConversion![groupConversion].detail).toContain('plus 0.75');
+  });
+
+  it('counts it before the first step, and on the whole curve', () => {
+    for (const plan of [spending(samplePlan()), spending(sampleGroupPlan({ groupConversion: 'lemma' }))]) {
+      expect(epsilonOfPlan(plan, { steps: 0 }).epsilon).toEqual({ lower: 0, upper: 0.75 });
+      const [none, all] = epsilonCurve(plan, [0, 100]);
+      expect(none).toEqual({ lower: 0, upper: 0.75 });
+      expect(all!.upper).toBe(epsilonOfPlan(plan).epsilon.upper);
     }
   });
 });

@@ -16,7 +16,14 @@ export function samplePlan(changes: Partial<Plan> = {}): Plan {
     delta: 1e-4,
     targetEpsilon: null,
     groupConversion: 'none',
-    selection: { strategy: 'random', seed: '42', tokensPerUser: null, chunkTokens: null, when: 'once' },
+    selection: {
+      strategy: 'random',
+      seed: '42',
+      tokensPerUser: null,
+      chunkTokens: null,
+      when: 'once',
+      privacyCost: [],
+    },
     heldOut: { fraction: 0.1, seed: '42' },
     ...changes,
   };

@@ -103,6 +103,25 @@ describe('renderStatement()', () => {
     expect(text).not.toMatch(/undefined|NaN|\[object/);
   });
 
+  it('names every private release behind the selection, and none where there is none', () => {
+    const privacyCost = [
+      { epsilon: 0.50001, delta: 1e-7, what: 'records per user, by a private histogram' },
+      { epsilon: 0.25, delta: 0, what: 'a filter' },
+    ];
+    const spent = samplePlan({ selection: { ...samplePlan().selection, privacyCost } });
+    const costly = statementOf(spent, facts);
+    expect(statementRows(costly).find(([label]) => label === 'Spent on selection')).toEqual([
+      'Spent on selection',
+      'epsilon 0.5001 at delta 1e-7, counted in the guarantee: records per user, by a private histogram',
+      'epsilon 0.2500 at delta 0, counted in the guarantee: a filter',
+    ]);
+    expect(costly.assumptions.join('\n')).toContain('nothing private of others beyond what was spent on it.');
+    expect(JSON.parse(JSON.stringify(costly)).selection.privacyCost).toEqual(privacyCost);
+    const free = renderStatement(statement);
+    expect(free).not.toContain('Spent on selection');
+    expect(free).toContain('nothing private of others.');
+  });
+
   it('says infinity plainly', () => {
     const infinite = statementOf(samplePlan(), { ...facts, epsilon: { lower: 0, upper: Infinity } });
     expect(renderStatement(infinite)).toContain('epsilon at most Infinity (and at least 0) at');

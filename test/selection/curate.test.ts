@@ -6,8 +6,9 @@ import { describe, expect, it } from 'vitest';
 import { chunksOfUser } from '../../selection/chunks.ts';
 import { curate, type CurateOptions, type CurateRule } from '../../selection/curate.ts';
 import type { SelectionTokenizer } from '../../selection/lengths.ts';
-import { readManifest, verifyManifest } from '../../selection/manifest.ts';
+import { readManifest } from '../../selection/manifest.ts';
 import { readTable, writeTable } from '../../selection/tables/index.ts';
+import { verifyManifest } from '../../selection/verify.ts';
 import { hasShared, sharedPath } from '../support/shared.ts';
 import { failureOf, int32, recordsTable, tableOfColumns, temporaryFolder, texts } from './fixtures.ts';
 
@@ -39,7 +40,9 @@ async function input(table: Table = recordsTable(rows)): Promise<string> {
   return path;
 }
 
-async function optionsFor(rule: CurateRule, more: Partial<CurateOptions> = {}): Promise<CurateOptions> {
+type OneTable = CurateOptions & { readonly table: string };
+
+async function optionsFor(rule: CurateRule, more: Partial<OneTable> = {}): Promise<OneTable> {
   return { table: await input(), out: join(folder, `out-${files++}.arrow`), columns, rule, ...more };
 }
 
@@ -120,7 +123,7 @@ describe('curate()', () => {
   });
 
   it('names the tokenizer in the manifest only where the outcome depends on it', async () => {
-    const named = async (rule: CurateRule, more: Partial<CurateOptions> = {}): Promise<unknown> => {
+    const named = async (rule: CurateRule, more: Partial<OneTable> = {}): Promise<unknown> => {
       const { manifest } = await curate(await optionsFor(rule, { tokenizer: byteTokenizer, ...more }));
       return (await readManifest(manifest)).tokenizer;
     };
@@ -235,8 +238,21 @@ describe('curate()', () => {
     }
   });
 
+  it('takes a private score whose cost is given, and says so in the manifest', async () => {
+    const rule: CurateRule = { ...random, strategy: 'lowest-perplexity' };
+    const cost = { epsilon: 1, delta: 1e-6, mechanism: 'DP-SGD', release: 'model-1' } as const;
+    const origin = { kind: 'private', neighbours: 'add-or-remove', unit: 'user', ...cost } as const;
+    const choices = [{ name: 'score', origin }] as const;
+    const { manifest } = await curate(await optionsFor(rule, { scoreProvenance: 'private', choices }));
+    const { scorer, privacyCost } = await readManifest(manifest);
+    expect(scorer).toMatchObject({ source: 'column', provenance: 'private' });
+    expect(privacyCost).toMatchObject([{ choices: ['score'], ...cost }]);
+    const undeclared = await failureOf(async () => curate(await optionsFor(rule, { choices })));
+    expect(undeclared.code).toBe('INVALID_ARGUMENT');
+  });
+
   it('refuses rules that do not fit their options, before reading anything', async () => {
-    const cases: [CurateRule, Partial<CurateOptions>][] = [
+    const cases: [CurateRule, Partial<OneTable>][] = [
       [{ ...random, recordsPerUser: 0 }, {}],
       [{ ...random, recordsPerUser: null }, {}],
       [{ ...random, tokensPerUser: 5 }, {}],
@@ -287,7 +303,7 @@ describe('curate()', () => {
       },
     });
     expect((await failureOf(() => curate(options))).code).toBe('INTERRUPTED');
-    expect(stages).toEqual(['hash', 'read', 'measure', 'select', 'write']);
+    expect([...new Set(stages)]).toEqual(['hash', 'read', 'validate', 'select', 'write']);
     expect(readdirSync(folder)).not.toContain(options.out.slice(folder.length + 1));
     expect(partials()).toEqual([]);
   });

@@ -95,7 +95,14 @@ export function planFor(
     delta: 1e-5,
     targetEpsilon: null,
     groupConversion: mechanism === 'user-wise' ? 'none' : 'mixture',
-    selection: { strategy: 'random', seed: '1', tokensPerUser: null, chunkTokens: null, when: 'once' },
+    selection: {
+      strategy: 'random',
+      seed: '1',
+      tokensPerUser: null,
+      chunkTokens: null,
+      when: 'once',
+      privacyCost: [],
+    },
     heldOut: { fraction: 0, seed: '1' },
     ...fields,
   };

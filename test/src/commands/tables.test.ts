@@ -147,8 +147,8 @@ describe('select', () => {
     const { stdout } = await runCli('select', table, '--k', '1,3', '--dry-run', '--json');
     const { statistics }: { statistics: { caps: object[] } } = JSON.parse(stdout);
     expect(statistics.caps).toEqual([
-      { recordsPerUser: 1, records: 60, usersCut: 45 },
-      { recordsPerUser: 3, records: 135, usersCut: 15 },
+      { recordsPerUser: 1, records: 60, share: 60 / 150, usersCut: 45 },
+      { recordsPerUser: 3, records: 135, share: 135 / 150, usersCut: 15 },
     ]);
     expect(
       reasonOf(

@@ -158,7 +158,8 @@ function readIds(context: Context, options: ReadRecordsOptions, userOf: Int32Arr
 export function groupByUser(records: { users: { length: number }; userOf: Int32Array }): UserGroups {
   const { users, userOf } = records;
   const starts = new Int32Array(users.length + 2);
-  for (const user of userOf) starts[user + 2]! += user < 0 ? 0 : 1;
+  // By index: iterating a typed array costs several times as much.
+  for (let row = 0; row < userOf.length; row++) if (userOf[row]! >= 0) starts[userOf[row]! + 2]! += 1;
   for (let user = 2; user < starts.length; user++) starts[user]! += starts[user - 1]!;
   const rows = new Int32Array(starts[users.length + 1]!);
   for (let row = 0; row < userOf.length; row++) {

@@ -1,6 +1,6 @@
 import { DpError } from '../accounting/check.ts';
 import { compareKeys, KeyHasher, keyWords } from './key.ts';
-import { type CapRule, isMergeable } from './rule.ts';
+import { type CapRule, isMergeable, usesLengths, usesScores } from './rule.ts';
 import { windowOf, windowStart } from './window.ts';
 
 /** Numbers by row; typed arrays keep the inner loops fast. */
@@ -118,28 +118,21 @@ export class Selector {
     this.#rows = rows;
     this.#hasher.setUser(user);
     this.#hasKey.fill(0, 0, rows.length);
-    for (let i = 0; i < rows.length; i++) {
-      this.#order[i] = i;
-      this.#primary[i] = this.#primaryOf(i, rows[i]!);
-    }
+    for (let i = 0; i < rows.length; i++) this.#order[i] = i;
+    this.#loadPrimary(rows);
   }
 
-  #primaryOf(position: number, row: number): number {
+  /** One loop for each kind of order: asking which it is for every row costs as much as a short hash. */
+  #loadPrimary(rows: Int32Array): void {
+    const { strategy } = this.#rule;
     const { lengths, scores } = this.#columns;
-    switch (this.#rule.strategy) {
-      case 'longest':
-        return -lengths![row]!;
-      case 'shortest':
-        return lengths![row]!;
-      case 'highest-perplexity':
-        return -scores![row]!;
-      case 'lowest-perplexity':
-        return scores![row]!;
-      case 'first':
-        return position;
-      default:
-        return this.#leadingBits(position);
-    }
+    const column = usesLengths(strategy) ? lengths : usesScores(strategy) ? scores : undefined;
+    const primary = this.#primary;
+    if (column !== undefined) {
+      const sign = strategy === 'longest' || strategy === 'highest-perplexity' ? -1 : 1;
+      for (let i = 0; i < rows.length; i++) primary[i] = sign * column[rows[i]!]!;
+    } else if (strategy === 'first') for (let i = 0; i < rows.length; i++) primary[i] = i;
+    else for (let i = 0; i < rows.length; i++) primary[i] = this.#leadingBits(i);
   }
 
   #leadingBits(position: number): number {

@@ -5,6 +5,7 @@ import { RowStore } from '../tables/row-store.ts';
 import { openSink, type TableSink } from '../tables/table-sink.ts';
 import { openTables, type TableSource } from '../tables/table-source.ts';
 import { DictionaryStash } from './dictionary-stash.ts';
+import { int32Column, type NumberColumn } from './narrow-columns.ts';
 import { enterStage, type SelectionOutput, type SelectionRequest } from './engine.ts';
 import { finished, type KeptRows, outputSchema } from './kept-rows.ts';
 
@@ -13,7 +14,7 @@ interface Segment {
   readonly path: string;
   readonly sink: TableSink;
   /** Places in the output of its rows, as they came. */
-  places: number[];
+  readonly places: NumberColumn<Int32Array>;
 }
 
 /** By how much a file may be smaller than its rows in memory. */
@@ -104,12 +105,12 @@ async function writeStored(
 }
 
 async function gatherInMemory(store: RowStore, work: Gathering): Promise<void> {
-  const places: number[] = [];
+  const places = int32Column(work.kept.rows.length);
   for await (const { batch, rows, at } of keptBatches(work)) {
     store.append(batch, rows);
     for (const place of at) places.push(place);
   }
-  await writeStored(store, { places, first: 0 }, work);
+  await writeStored(store, { places: places.take(), first: 0 }, work);
 }
 
 /** Sorts rows into stretches of the output on the disk first. */
@@ -128,7 +129,7 @@ async function gatherBySegments(
     segments.push({
       path,
       sink: await openSink(path, { schema, format: 'arrow', isStream: true }),
-      places: [],
+      places: int32Column(length),
     });
   }
   const flush = async (index: number): Promise<void> => {
@@ -156,7 +157,8 @@ async function gatherBySegments(
   } finally {
     for (const { sink } of segments) await sink.abort();
   }
-  for (const [index, { path, places }] of segments.entries()) {
+  for (const [index, { path, places: arrived }] of segments.entries()) {
+    const places = arrived.take();
     if (places.length === 0) continue;
     enterStage(work.request, 'write');
     const stored = await openTables([path], { format: 'arrow' });

@@ -1,14 +1,15 @@
 import { noteCut } from '../cap.ts';
-import { groupByUser, rowsOfUser } from '../records.ts';
+import { groupByUser, rowsOfUser, type UserGroups } from '../records.ts';
 import { type CapRule, isMergeable } from '../rule.ts';
 import { Selector } from '../selector.ts';
-import { contributionsOf } from '../statistics.ts';
 import { int32Column } from './narrow-columns.ts';
 import type { NarrowIds } from './narrow-ids.ts';
 import type { NarrowRecords } from './narrow-store.ts';
 
 /** What a cap leaves of some records. */
 export interface Ranked {
+  /** Records of a user to number of users with so many, before the cap. */
+  readonly contributions: Map<number, number>;
   /** Kept rows in canonical order. */
   readonly rows: Int32Array;
   /** How many of them each user of the order has. */
@@ -67,10 +68,13 @@ export function dropRepeats(records: NarrowRecords, onRepeat: (row: number) => v
 }
 
 /** Records of each user, as a histogram. */
-export function contributionsIn({ userOf, users }: NarrowRecords): Map<number, number> {
-  const counts = new Int32Array(users.length);
-  for (const user of userOf) if (user >= 0) counts[user]! += 1;
-  return contributionsOf(counts.filter(count => count > 0));
+function contributionsIn({ starts }: UserGroups): Map<number, number> {
+  const contributions = new Map<number, number>();
+  for (let user = 0; user + 1 < starts.length; user++) {
+    const count = starts[user + 1]! - starts[user]!;
+    if (count > 0) contributions.set(count, (contributions.get(count) ?? 0) + 1);
+  }
+  return contributions;
 }
 
 /**
@@ -85,17 +89,18 @@ export function rankRecords(records: NarrowRecords, rule: CapRule, order: Int32A
   const rows = int32Column();
   const counts = new Int32Array(order.length);
   const cuts = new Map<number, number>();
-  for (const [place, user] of order.entries()) {
+  for (let place = 0; place < order.length; place++) {
+    const user = order[place]!;
     const all = rowsOfUser(groups, user);
     if (all.length === 0) continue;
     const isWhole = selector.keepsAll(all);
     const best = isWhole ? all : keepOf(selector, users.textOf(user), { rows: all, rule });
     if (!isWhole && rule.tokenPolicy === 'truncate' && tokens !== undefined)
       noteCut(best, tokens, { tokensPerUser: rule.tokensPerUser ?? Infinity, cuts });
-    for (const row of sortById(best, ids)) rows.push(row);
+    rows.append(sortById(best, ids));
     counts[place] = best.length;
   }
-  return { rows: rows.take(), counts, cuts };
+  return { rows: rows.take(), counts, cuts, contributions: contributionsIn(groups) };
 }
 
 function keepOf(
@@ -117,6 +122,7 @@ function keepOf(
 
 /** In place by insertion where there are few, which spares the calls of a general sort. */
 function sortById(rows: Int32Array, ids: NarrowIds): Int32Array {
+  if (rows.length === 1) return rows;
   if (rows.length > 32) return rows.sort((a, b) => ids.compare(a, b));
   for (let i = 1; i < rows.length; i++) {
     const row = rows[i]!;

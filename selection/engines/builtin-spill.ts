@@ -4,12 +4,12 @@ import type { Data } from 'apache-arrow';
 import { usesScores } from '../rule.ts';
 import { addContributions } from '../statistics.ts';
 import { openTables, type TableSource } from '../tables/table-source.ts';
-import { contributionsIn, dropRepeats, rankRecords } from './builtin-rank.ts';
+import { dropRepeats, rankRecords } from './builtin-rank.ts';
 import { canonicalUsers } from './canonical.ts';
 import { enterStage, type SelectionCounts, type SelectionRequest } from './engine.ts';
 import { int32Column } from './narrow-columns.ts';
 import { idsOfColumn, numberedIds } from './narrow-ids.ts';
-import { narrowBatches } from './narrow-reader.ts';
+import { missingUsers, narrowBatches } from './narrow-reader.ts';
 import { type NarrowRecords, NarrowStore, UserCoder, type UserNames, userText } from './narrow-store.ts';
 import { partitionColumns, PartitionWriter } from './partition-writer.ts';
 import type { RowPlaces } from './row-places.ts';
@@ -70,7 +70,7 @@ async function writePartitions(
   try {
     for await (const batch of narrowBatches(source, request)) {
       places.see(batch);
-      for (const mark of batch.hasUser) nullUsers += 1 - mark;
+      nullUsers += missingUsers(batch);
       await writer.append(batch, coder.codesOf(batch.users, batch.hasUser));
     }
     return { paths: await writer.finish(), nullUsers, names: coder.names };
@@ -139,8 +139,8 @@ export async function rankSpilled(
       duplicates += dropRepeats(records, row => {
         if (request.duplicates === 'error') throw places.duplicate(rowOf[row]!);
       });
-      addContributions(contributions, contributionsIn(records));
       const ranked = rankRecords(records, request.rule, mine);
+      addContributions(contributions, ranked.contributions);
       parts.push({ rows: ranked.rows.map(row => rowOf[row]!), counts: ranked.counts });
       for (const [row, tokens] of ranked.cuts) cuts.set(rowOf[row]!, tokens);
     }

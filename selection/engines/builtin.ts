@@ -4,7 +4,7 @@ import { checkCapRule, usesScores } from '../rule.ts';
 import type { TableSource } from '../tables/table-source.ts';
 import { writeKept } from './builtin-gather.ts';
 import { canonicalUsers } from './canonical.ts';
-import { contributionsIn, dropRepeats, rankRecords } from './builtin-rank.ts';
+import { dropRepeats, rankRecords } from './builtin-rank.ts';
 import { partitionsFor, type RankedRows, rankSpilled } from './builtin-spill.ts';
 import {
   cannotSelect,
@@ -16,7 +16,7 @@ import {
 } from './engine.ts';
 import type { KeptRows } from './kept-rows.ts';
 import { idsOfColumn, numberedIds } from './narrow-ids.ts';
-import { narrowBatches } from './narrow-reader.ts';
+import { missingUsers, narrowBatches } from './narrow-reader.ts';
 import { NarrowStore, UserCoder, userText } from './narrow-store.ts';
 import { RowPlaces } from './row-places.ts';
 
@@ -70,7 +70,7 @@ async function rankInMemory(
   let nullUsers = 0;
   for await (const batch of narrowBatches(source, request)) {
     places.see(batch);
-    for (const mark of batch.hasUser) nullUsers += 1 - mark;
+    nullUsers += missingUsers(batch);
     store.append(batch, coder.codesOf(batch.users, batch.hasUser));
   }
   enterStage(request, 'validate');
@@ -79,9 +79,8 @@ async function rankInMemory(
   const duplicates = dropRepeats(records, row => {
     if (request.duplicates === 'error') throw places.duplicate(row);
   });
-  const contributions = contributionsIn(records);
   enterStage(request, 'select');
-  const { rows, cuts } = rankRecords(records, request.rule, canonicalUsers(names));
+  const { rows, cuts, contributions } = rankRecords(records, request.rule, canonicalUsers(names));
   return {
     rows,
     cuts,

@@ -26,6 +26,17 @@ export class NumberColumn<T extends NumberArray> {
     this.#last[this.#used++] = value;
   }
 
+  /** As `push` of every value. */
+  append(values: Int32Array | Float64Array): void {
+    for (let at = 0; at < values.length;) {
+      if (this.#used === this.#last.length) this.#grow();
+      const some = values.subarray(at, at + this.#last.length - this.#used);
+      this.#last.set(some, this.#used);
+      this.#used += some.length;
+      at += some.length;
+    }
+  }
+
   /** All values in one array; the column is empty afterwards. */
   take(): T {
     const pieces = this.#pieces.reverse();

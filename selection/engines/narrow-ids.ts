@@ -69,7 +69,19 @@ class IntegerIds implements NarrowIds {
   }
 
   writeKey(row: number, hasher: KeyHasher, target: KeyTarget): void {
-    hasher.write(this.textAt(row), target);
+    const value = this.#valueAt(row);
+    if (value < 0 || value > 0xffffffff) {
+      hasher.write(this.textAt(row), target);
+      return;
+    }
+    // Digits from the last to the first, without a string.
+    let start = digits.length;
+    for (let rest = value >>> 0, isFirst = true; isFirst || rest > 0; isFirst = false) {
+      const tens = Math.floor(rest / 10);
+      digits[--start] = 48 + rest - 10 * tens;
+      rest = tens;
+    }
+    hasher.writeBytes(digits, { start, end: digits.length }, target);
   }
 
   #highAt(row: number): number {
@@ -81,12 +93,19 @@ class IntegerIds implements NarrowIds {
   }
 }
 
+const digits = new Uint8Array(10);
+
 const powersOfTen = Array.from({ length: 17 }, (_, power) => 10 ** power);
 
 function digitsOf(value: number): number {
   let digits = 1;
   while (digits < powersOfTen.length && value >= powersOfTen[digits]!) digits += 1;
   return digits;
+}
+
+function isSmall(halves: Int32Array): boolean {
+  for (let at = 1; at < halves.length; at += 2) if (halves[at] !== 0) return false;
+  return true;
 }
 
 /** Whole numbers of up to 64 bits in two halves; unsigned ones from 2^63 up are kept as texts. */
@@ -113,13 +132,31 @@ class IntegerIdsBuilder implements NarrowIdsBuilder {
     if (values instanceof BigInt64Array) {
       // A view in halves: reading a big integer costs 16 ns.
       const halves = new Int32Array(values.buffer, values.byteOffset, 2 * rows);
-      for (let row = 0; row < rows; row++) this.#push(halves[2 * row + 1]!, halves[2 * row]!);
+      if (this.#high === undefined && isSmall(halves)) this.#appendSmall(halves, rows);
+      else for (let row = 0; row < rows; row++) this.#push(halves[2 * row + 1]!, halves[2 * row]!);
       return;
     }
     for (let row = 0; row < rows; row++) {
       const value = Number(values[row]!);
       this.#push(Math.floor(value / 2 ** 32), value | 0);
     }
+  }
+
+  /** Numbers from 0 to 2^32 - 1. */
+  #appendSmall(halves: Int32Array, rows: number): void {
+    const low = new Int32Array(rows);
+    let [last, isRising] = [this.#lastHigh < 0 ? -1 : this.#lastLow, this.#isRising];
+    for (let row = 0; row < rows; row++) {
+      const value = halves[2 * row]!;
+      const unsigned = value >>> 0;
+      if (unsigned <= last) isRising = false;
+      last = unsigned;
+      low[row] = value;
+    }
+    this.#isRising = isRising;
+    this.#lastHigh = 0;
+    this.#lastLow = last;
+    this.#low.append(low);
   }
 
   finish(): NarrowIds {

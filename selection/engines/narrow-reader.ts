@@ -188,6 +188,13 @@ function lengthsOf(
   return lengths;
 }
 
+/** Rows without a user. */
+export function missingUsers({ hasUser }: NarrowBatch): number {
+  let missing = 0;
+  for (let row = 0; row < hasUser.length; row++) missing += 1 - hasUser[row]!;
+  return missing;
+}
+
 /** Which columns a request looks at before it is known which rows are kept. */
 export function narrowColumnsOf({ columns, rule }: SelectionRequest): string[] {
   const { user, id, text, score } = columns;

@@ -63,12 +63,23 @@ export class UserCoder {
     };
   }
 
+  /** The first dictionary, in its order: in that of the rows every look-up would miss the cache. */
+  #internAll({ codes, cells }: { codes: Int32Array; cells: TextCells[] }): void {
+    let at = 0;
+    for (const part of cells) {
+      for (let entry = 0; entry < part.length; entry++, at++) {
+        if (!part.isNull(entry)) codes[at] = this.#interner.intern(part.bytes(entry));
+      }
+    }
+  }
+
   #entriesOf(dictionary: Vector): { codes: Int32Array; cells: TextCells[]; starts: number[] } {
     const found = this.#known.get(dictionary);
     if (found !== undefined) return found;
     const parts = dictionary.data;
     const codes = new Int32Array(dictionary.length).fill(-1);
     const entries = { codes, cells: parts.map(textCells), starts: startsOf(parts) };
+    if (this.#interner.size === 0) this.#internAll(entries);
     this.#known.set(dictionary, entries);
     return entries;
   }
@@ -96,17 +107,17 @@ export class NarrowStore {
 
   /** @param codes - user of each row, -1 for none */
   append(batch: Pick<NarrowBatch, 'rows' | 'ids' | 'measures' | 'tokens'>, codes: Int32Array): void {
-    for (const code of codes) this.#userOf.push(code);
+    this.#userOf.append(codes);
     this.#ids.append({ data: batch.ids, rows: batch.rows });
     if (batch.measures !== undefined) {
       const column = (this.#measures ??= this.#isScore
         ? float64Column(this.#expected)
         : int32Column(this.#expected));
-      for (const measure of batch.measures) column.push(measure);
+      column.append(batch.measures);
     }
     if (batch.tokens !== undefined) {
       const column = (this.#tokens ??= int32Column(this.#expected));
-      for (const count of batch.tokens) column.push(count);
+      column.append(batch.tokens);
     }
   }
 

@@ -76,7 +76,7 @@ export class TextInterner {
       this.#bytes = grown(this.#bytes, length => new Uint8Array(length), needed);
     if (this.#size + 2 > this.#offsets.length)
       this.#offsets = grown(this.#offsets, length => new Int32Array(length), 0);
-    this.#bytes.set(source.subarray(start, end), used);
+    for (let from = start, to = used; from < end; from++, to++) this.#bytes[to] = source[from]!;
     this.#offsets[++this.#size] = needed;
   }
 

@@ -274,6 +274,7 @@ it('every command of the help is loaded alone under its own name', async () => {
     'calibrate',
     'plan',
     'select',
+    'verify',
     'train',
     'pretrain',
     'demo',

@@ -1,56 +1,5 @@
-import {
-  Data,
-  DataType,
-  Dictionary,
-  type Field,
-  Int32,
-  RecordBatch,
-  Schema,
-  Struct,
-  Vector,
-} from 'apache-arrow';
-import { isNullAt } from '../tables/cells.ts';
-
-/** The dictionaries of one column, one after the other, each once. */
-class Entries {
-  readonly #starts = new Map<Vector, number>();
-  readonly #chunks: Data[] = [];
-  #length = 0;
-  #all: Vector | undefined;
-
-  startOf(dictionary: Vector): number {
-    const found = this.#starts.get(dictionary);
-    if (found !== undefined) return found;
-    const start = this.#length;
-    this.#starts.set(dictionary, start);
-    this.#chunks.push(...dictionary.data);
-    this.#length += dictionary.length;
-    this.#all = undefined;
-    return start;
-  }
-
-  get all(): Vector {
-    return (this.#all ??= new Vector(this.#chunks));
-  }
-}
-
-function codesOf(data: Data, entries: Entries): Data {
-  const start = entries.startOf(data.dictionary!);
-  const codes = new Int32Array(data.length);
-  const bitmap = new Uint8Array((data.length + 7) >> 3);
-  const indices: ArrayLike<number | bigint> = data.values;
-  let nulls = 0;
-  for (let row = 0; row < data.length; row++) {
-    if (isNullAt(data, row)) {
-      nulls += 1;
-      continue;
-    }
-    codes[row] = start + Number(indices[row]!);
-    bitmap[row >> 3]! |= 1 << (row & 7);
-  }
-  const validity = nulls === 0 ? new Uint8Array(0) : bitmap;
-  return new Data(new Int32(), 0, data.length, nulls, { 1: codes, 2: validity });
-}
+import { Data, DataType, Dictionary, type Field, Int32, RecordBatch, Schema, Struct } from 'apache-arrow';
+import { DictionaryEntries } from '../tables/dictionary-entries.ts';
 
 function batchOf(schema: Schema, rows: number, children: Data[]): RecordBatch {
   return new RecordBatch(schema, new Data(new Struct(schema.fields), 0, rows, 0, {}, children));
@@ -64,12 +13,12 @@ export class DictionaryStash {
   /** The schema of rows on the disk. */
   readonly stored: Schema;
   readonly #schema: Schema;
-  readonly #entries: readonly (Entries | undefined)[];
+  readonly #entries: readonly (DictionaryEntries | undefined)[];
 
   constructor(schema: Schema) {
     const isCoded = ({ type }: Field): boolean => DataType.isDictionary(type);
     this.#schema = schema;
-    this.#entries = schema.fields.map(field => (isCoded(field) ? new Entries() : undefined));
+    this.#entries = schema.fields.map(field => (isCoded(field) ? new DictionaryEntries() : undefined));
     const fields = schema.fields.map(field =>
       isCoded(field) ? field.clone({ type: new Int32(), nullable: true }) : field,
     );
@@ -77,9 +26,10 @@ export class DictionaryStash {
   }
 
   strip(batch: RecordBatch): RecordBatch {
+    const rows = Int32Array.from({ length: batch.numRows }, (_, row) => row);
     const children = batch.data.children.map((data, index) => {
       const entries = this.#entries[index];
-      return entries === undefined ? data : codesOf(data, entries);
+      return entries === undefined ? data : entries.codesOf(data, rows);
     });
     return batchOf(this.stored, batch.numRows, children);
   }

@@ -1,5 +1,4 @@
-import type { Schema } from 'apache-arrow';
-import { Field, RecordBatch, Schema as ArrowSchema, Table, Utf8 } from 'apache-arrow';
+import { Field, RecordBatch, Schema, Table, Utf8 } from 'apache-arrow';
 import { addedIdColumn } from '../curate-options.ts';
 import { fittingText, type SelectionTokenizer } from '../lengths.ts';
 import { textCells } from '../tables/cells.ts';
@@ -26,7 +25,7 @@ export function outputSchema(schema: Schema, kept: KeptRows): Schema {
     field.name === cutColumn ? new Field(field.name, new Utf8(), false) : field,
   );
   const added = kept.idOf === undefined ? [] : [new Field(addedIdColumn, new Utf8(), false)];
-  return new ArrowSchema([...fields, ...added], schema.metadata);
+  return new Schema([...fields, ...added], schema.metadata);
 }
 
 /** Texts of a batch, cut where `rows` says so. */

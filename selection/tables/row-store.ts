@@ -1,15 +1,5 @@
-import {
-  Data,
-  DataType,
-  Dictionary,
-  type Field,
-  Int32,
-  RecordBatch,
-  Schema,
-  Struct,
-  Vector,
-} from 'apache-arrow';
-import { isNullAt } from './cells.ts';
+import { Data, DataType, Dictionary, type Field, Int32, RecordBatch, Schema, Struct } from 'apache-arrow';
+import { DictionaryEntries } from './dictionary-entries.ts';
 import { emptyBatch, gather, type Places } from './gather.ts';
 import { placesOf, runsOf } from './take.ts';
 
@@ -55,9 +45,7 @@ class CodedColumn implements StoredColumn {
   readonly field: Field;
   readonly pieces: Data[] = [];
   readonly #type: Dictionary;
-  readonly #starts = new Map<Vector, number>();
-  #chunks: Data[] = [];
-  #entries = 0;
+  readonly #entries = new DictionaryEntries();
 
   constructor(field: Field, type: Dictionary) {
     this.#type = new Dictionary(type.dictionary, new Int32(), type.id);
@@ -65,41 +53,17 @@ class CodedColumn implements StoredColumn {
   }
 
   append(data: Data, rows: Int32Array): void {
-    const start = this.#startOf(data.dictionary!);
-    const codes = new Int32Array(rows.length);
-    const bitmap = new Uint8Array((rows.length + 7) >> 3);
-    let valid = 0;
-    for (let i = 0; i < rows.length; i++) {
-      const row = rows[i]!;
-      if (isNullAt(data, row)) continue;
-      codes[i] = start + Number(data.values[row]);
-      bitmap[i >> 3]! |= 1 << (i & 7);
-      valid += 1;
-    }
-    const validity = valid === rows.length ? new Uint8Array(0) : bitmap;
-    this.pieces.push(new Data(new Int32(), 0, rows.length, rows.length - valid, { 1: codes, 2: validity }));
+    this.pieces.push(this.#entries.codesOf(data, rows));
   }
 
   take(at: Places): Data {
     const codes = gather(this.pieces, at);
-    return new Data(this.#type, 0, codes.length, codes.nullCount, codes, [], new Vector(this.#chunks));
+    return new Data(this.#type, 0, codes.length, codes.nullCount, codes, [], this.#entries.all);
   }
 
   clear(): void {
     this.pieces.length = 0;
-    this.#starts.clear();
-    this.#chunks = [];
-    this.#entries = 0;
-  }
-
-  #startOf(dictionary: Vector): number {
-    const found = this.#starts.get(dictionary);
-    if (found !== undefined) return found;
-    const start = this.#entries;
-    this.#starts.set(dictionary, start);
-    this.#chunks = [...this.#chunks, ...dictionary.data];
-    this.#entries += dictionary.length;
-    return start;
+    this.#entries.clear();
   }
 }
 

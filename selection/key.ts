@@ -1,4 +1,4 @@
-import { paddedLength, sha256InPlace } from './sha256.ts';
+import { type HashTarget, paddedLength, PrefixHash, sha256InPlace } from './sha256.ts';
 
 /** Words (32 bits each) in one key. */
 export const keyWords = 8;
@@ -45,6 +45,7 @@ export function utf8Length(text: string): number {
  */
 export class KeyHasher {
   readonly #seed: string;
+  readonly #short = new PrefixHash();
   #bytes: Uint8Array = new Uint8Array(256);
   #prefixLength = 0;
 
@@ -57,18 +58,20 @@ export class KeyHasher {
   }
 
   /** Writes the eight words of K for a record of the current user. */
-  write(recordId: string, target: { out: Uint32Array; at: number }): void {
-    const length = this.#prefixLength + this.#append(recordId);
-    sha256InPlace(this.#bytes, length, target);
+  write(recordId: string, target: HashTarget): void {
+    const start = this.#prefixLength;
+    const end = start + this.#append(recordId);
+    if (this.#short.fits(end - start)) this.#short.write(this.#bytes, { start, end }, target);
+    else sha256InPlace(this.#bytes, end, target);
   }
 
   /** As `write`, of an id that is UTF-8 already: `source` from `start` to `end`. */
-  writeBytes(
-    source: Uint8Array,
-    range: { start: number; end: number },
-    target: { out: Uint32Array; at: number },
-  ): void {
+  writeBytes(source: Uint8Array, range: { start: number; end: number }, target: HashTarget): void {
     const { start, end } = range;
+    if (this.#short.fits(end - start)) {
+      this.#short.write(source, range, target);
+      return;
+    }
     const length = this.#prefixLength + end - start;
     this.#reserve(length);
     for (let from = start, to = this.#prefixLength; from < end; from++, to++) this.#bytes[to] = source[from]!;
@@ -80,6 +83,7 @@ export class KeyHasher {
     this.#reserve(encoded.length);
     this.#bytes.set(encoded);
     this.#prefixLength = encoded.length;
+    this.#short.setPrefix(encoded, encoded.length);
   }
 
   #append(text: string): number {

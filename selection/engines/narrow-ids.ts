@@ -1,14 +1,11 @@
 import { Buffer } from 'node:buffer';
 import { type Data, DataType } from 'apache-arrow';
 import { compareUtf8, type KeyHasher } from '../key.ts';
+import type { HashTarget } from '../sha256.ts';
 import type { PackedIds } from '../selector.ts';
 import { isIntegerType, type TextCells, textCells } from '../tables/cells.ts';
-import { ByteColumn, int32Column, type NumberColumn } from './narrow-columns.ts';
-
-interface KeyTarget {
-  readonly out: Uint32Array;
-  readonly at: number;
-}
+import type { TextRun } from './narrow-page.ts';
+import type { Scratch } from './scratch.ts';
 
 /** Record ids by row, without a string object for each. */
 export interface NarrowIds extends PackedIds {
@@ -18,16 +15,58 @@ export interface NarrowIds extends PackedIds {
   /** Below 0 where the text of `left` comes first by UTF-8 bytes. */
   compare(left: number, right: number): number;
   textAt(row: number): string;
-  /** Whether ids rise from row to row, so that none can repeat; rows without a user count too. */
+  /** Sorts rows of one user, from `start` to `end`, by the text of their ids, in place. */
+  sort(rows: Int32Array, start: number, end: number): void;
+  /** Whether ids rise from row to row, so that none can repeat. */
   readonly isRising: boolean;
 }
 
-/** Takes ids in, batch by batch. */
-export interface NarrowIdsBuilder {
-  /** Bytes held. */
-  readonly byteLength: number;
-  append(batch: { readonly data: Data | undefined; readonly rows: number }): void;
-  finish(): NarrowIds;
+interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Up to this many are sorted by insertion, which spares the calls of a general sort. */
+const fewRows = 32;
+
+function sortBy(rows: Int32Array, ids: NarrowIds, { start, end }: Span): void {
+  if (end - start > fewRows) {
+    rows.subarray(start, end).sort((a, b) => ids.compare(a, b));
+    return;
+  }
+  for (let i = start + 1; i < end; i++) {
+    const row = rows[i]!;
+    let at = i;
+    for (; at > start && ids.compare(rows[at - 1]!, row) > 0; at--) rows[at] = rows[at - 1]!;
+    rows[at] = row;
+  }
+}
+
+function sortNumbers(rows: Int32Array, start: number, end: number): void {
+  if (end - start > fewRows) {
+    rows.subarray(start, end).sort();
+    return;
+  }
+  for (let i = start + 1; i < end; i++) {
+    const row = rows[i]!;
+    let at = i;
+    for (; at > start && rows[at - 1]! > row; at--) rows[at] = rows[at - 1]!;
+    rows[at] = row;
+  }
+}
+
+/** Whole numbers of 64 bits, by row, in two halves. */
+export interface IntegerWords {
+  readonly low: Int32Array;
+  /** Empty where all are 0. */
+  readonly high: Int32Array;
+}
+
+const noWords = new Int32Array(0);
+
+function isZero(values: Int32Array): boolean {
+  for (let i = 0; i < values.length; i++) if (values[i] !== 0) return false;
+  return true;
 }
 
 function mixed(value: number): number {
@@ -41,10 +80,10 @@ class IntegerIds implements NarrowIds {
   readonly #high: Int32Array;
   readonly #low: Int32Array;
 
-  constructor(parts: { high: Int32Array; low: Int32Array; isRising: boolean }) {
-    this.#high = parts.high;
-    this.#low = parts.low;
-    this.isRising = parts.isRising;
+  constructor({ high, low }: IntegerWords) {
+    this.#high = isZero(high) ? noWords : high;
+    this.#low = low;
+    this.isRising = this.#rises();
   }
 
   hashAt(row: number): number {
@@ -56,10 +95,21 @@ class IntegerIds implements NarrowIds {
   }
 
   compare(left: number, right: number): number {
-    const [x, y] = [this.#valueAt(left), this.#valueAt(right)];
-    // Numbers of as many digits are in the order of their digits.
-    if (x >= 0 && y >= 0 && digitsOf(x) === digitsOf(y) && y <= Number.MAX_SAFE_INTEGER) return x - y;
+    const x = this.#valueAt(left);
+    const y = this.#valueAt(right);
+    if (x >= 0 && y >= 0 && x < mostExact && y < mostExact) return compareDigits(x, y);
     return compareUtf8(this.textAt(left), this.textAt(right));
+  }
+
+  /** Rising numbers of as many digits are in the order of their rows. */
+  sort(rows: Int32Array, start: number, end: number): void {
+    if (this.isRising) {
+      sortNumbers(rows, start, end);
+      const first = this.#valueAt(rows[start]!);
+      const last = this.#valueAt(rows[end - 1]!);
+      if (first >= 0 && last < mostExact && digitsOf(first) === digitsOf(last)) return;
+    }
+    sortBy(rows, this, { start, end });
   }
 
   textAt(row: number): string {
@@ -68,20 +118,20 @@ class IntegerIds implements NarrowIds {
     return String((BigInt(this.#highAt(row)) << 32n) | BigInt(this.#low[row]! >>> 0));
   }
 
-  writeKey(row: number, hasher: KeyHasher, target: KeyTarget): void {
+  writeKey(row: number, hasher: KeyHasher, target: HashTarget): void {
     const value = this.#valueAt(row);
     if (value < 0 || value > 0xffffffff) {
       hasher.write(this.textAt(row), target);
       return;
     }
-    // Digits from the last to the first, without a string.
-    let start = digits.length;
-    for (let rest = value >>> 0, isFirst = true; isFirst || rest > 0; isFirst = false) {
-      const tens = Math.floor(rest / 10);
-      digits[--start] = 48 + rest - 10 * tens;
-      rest = tens;
-    }
+    const start = writeDigits(value);
     hasher.writeBytes(digits, { start, end: digits.length }, target);
+  }
+
+  #rises(): boolean {
+    for (let row = 1; row < this.#low.length; row++)
+      if (this.#valueAt(row) <= this.#valueAt(row - 1)) return false;
+    return true;
   }
 
   #highAt(row: number): number {
@@ -95,6 +145,24 @@ class IntegerIds implements NarrowIds {
 
 const digits = new Uint8Array(10);
 
+/** Writes the digits of a number below 2^32 at the end of `digits`, without a string, and says where they start. */
+function writeDigits(value: number): number {
+  let start = digits.length;
+  let rest = value;
+  if (value > 0x7fffffff) {
+    rest = Math.floor(value / 10);
+    digits[--start] = 48 + value - 10 * rest;
+  }
+  // As an integer division, which the compiler turns into a multiplication.
+  rest |= 0;
+  do {
+    const tens = (rest / 10) | 0;
+    digits[--start] = 48 + rest - 10 * tens;
+    rest = tens;
+  } while (rest > 0);
+  return start;
+}
+
 const powersOfTen = Array.from({ length: 17 }, (_, power) => 10 ** power);
 
 function digitsOf(value: number): number {
@@ -103,80 +171,40 @@ function digitsOf(value: number): number {
   return digits;
 }
 
-function isSmall(halves: Int32Array): boolean {
-  for (let at = 1; at < halves.length; at += 2) if (halves[at] !== 0) return false;
-  return true;
+/** Below this, numbers times powers of ten up to it are exact. */
+const mostExact = 1e15;
+
+/** Compares the decimal texts of two numbers from 0 to below `mostExact`. */
+function compareDigits(x: number, y: number): number {
+  const digits = digitsOf(x) - digitsOf(y);
+  if (digits === 0) return x - y;
+  const difference = digits < 0 ? x * powersOfTen[-digits]! - y : x - y * powersOfTen[digits]!;
+  return difference === 0 ? digits : difference;
 }
 
-/** Whole numbers of up to 64 bits in two halves; unsigned ones from 2^63 up are kept as texts. */
-class IntegerIdsBuilder implements NarrowIdsBuilder {
-  readonly #expected: number | undefined;
-  /** Made when the first number from 2^32 up, or below 0, comes. */
-  #high: NumberColumn<Int32Array> | undefined;
-  readonly #low: NumberColumn<Int32Array>;
-  #isRising = true;
-  #lastHigh = -(2 ** 31) - 1;
-  #lastLow = 0;
-
-  constructor(expected: number | undefined) {
-    this.#expected = expected;
-    this.#low = int32Column(expected);
-  }
-
-  get byteLength(): number {
-    return 8 * this.#low.length;
-  }
-
-  append({ data, rows }: { readonly data: Data | undefined; readonly rows: number }): void {
-    const values: ArrayLike<number | bigint> = data!.values;
-    if (values instanceof BigInt64Array) {
-      // A view in halves: reading a big integer costs 16 ns.
-      const halves = new Int32Array(values.buffer, values.byteOffset, 2 * rows);
-      if (this.#high === undefined && isSmall(halves)) this.#appendSmall(halves, rows);
-      else for (let row = 0; row < rows; row++) this.#push(halves[2 * row + 1]!, halves[2 * row]!);
-      return;
-    }
+/**
+ * The ids of a batch in halves; for types that `idsKind` calls numbers.
+ *
+ * @param memory - as many words as there are rows, for each half
+ */
+export function integerWords(data: Data, { low, high }: IntegerWords): IntegerWords {
+  const rows = data.length;
+  const values: ArrayLike<number | bigint> = data.values;
+  if (values instanceof BigInt64Array) {
+    // A view in halves: reading a big integer costs 16 ns.
+    const halves = new Int32Array(values.buffer, values.byteOffset, 2 * rows);
     for (let row = 0; row < rows; row++) {
-      const value = Number(values[row]!);
-      this.#push(Math.floor(value / 2 ** 32), value | 0);
+      low[row] = halves[2 * row]!;
+      high[row] = halves[2 * row + 1]!;
     }
+    return { low, high: isZero(high) ? noWords : high };
   }
-
-  /** Numbers from 0 to 2^32 - 1. */
-  #appendSmall(halves: Int32Array, rows: number): void {
-    const low = new Int32Array(rows);
-    let [last, isRising] = [this.#lastHigh < 0 ? -1 : this.#lastLow, this.#isRising];
-    for (let row = 0; row < rows; row++) {
-      const value = halves[2 * row]!;
-      const unsigned = value >>> 0;
-      if (unsigned <= last) isRising = false;
-      last = unsigned;
-      low[row] = value;
-    }
-    this.#isRising = isRising;
-    this.#lastHigh = 0;
-    this.#lastLow = last;
-    this.#low.append(low);
+  for (let row = 0; row < rows; row++) {
+    const value = Number(values[row]!);
+    low[row] = value | 0;
+    high[row] = Math.floor(value / 2 ** 32);
   }
-
-  finish(): NarrowIds {
-    const high = this.#high?.take() ?? new Int32Array(0);
-    return new IntegerIds({ high, low: this.#low.take(), isRising: this.#isRising });
-  }
-
-  #push(high: number, low: number): void {
-    const unsigned = low >>> 0;
-    if (high < this.#lastHigh || (high === this.#lastHigh && unsigned <= this.#lastLow))
-      this.#isRising = false;
-    this.#lastHigh = high;
-    this.#lastLow = unsigned;
-    if (high !== 0 && this.#high === undefined) {
-      this.#high = int32Column(this.#expected);
-      for (let row = 0; row < this.#low.length; row++) this.#high.push(0);
-    }
-    this.#high?.push(high);
-    this.#low.push(low);
-  }
+  return { low, high: isZero(high) ? noWords : high };
 }
 
 class TextIds implements NarrowIds {
@@ -184,7 +212,7 @@ class TextIds implements NarrowIds {
   readonly #bytes: Buffer;
   readonly #ends: Int32Array;
 
-  constructor({ bytes, ends }: { bytes: Uint8Array; ends: Int32Array }) {
+  constructor({ bytes, ends }: TextRun) {
     this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#ends = ends;
   }
@@ -209,11 +237,15 @@ class TextIds implements NarrowIds {
     return this.#bytes.compare(this.#bytes, b, this.#ends[right], a, this.#ends[left]);
   }
 
+  sort(rows: Int32Array, start: number, end: number): void {
+    sortBy(rows, this, { start, end });
+  }
+
   textAt(row: number): string {
     return this.#bytes.toString('utf8', this.#start(row), this.#ends[row]);
   }
 
-  writeKey(row: number, hasher: KeyHasher, target: KeyTarget): void {
+  writeKey(row: number, hasher: KeyHasher, target: HashTarget): void {
     hasher.writeBytes(this.#bytes, { start: this.#start(row), end: this.#ends[row]! }, target);
   }
 
@@ -222,30 +254,24 @@ class TextIds implements NarrowIds {
   }
 }
 
-const nothing = new Uint8Array(0);
+/** Which words of the scratch text ends take; the columns of a batch have those before. */
+const textWords = 8;
 
-class TextIdsBuilder implements NarrowIdsBuilder {
-  readonly #column: ByteColumn;
-
-  constructor(expected: number | undefined) {
-    this.#column = new ByteColumn(expected);
+/** The ids of a batch as one run of bytes; a null is empty. */
+export function textRun(data: Data, memory: Scratch): TextRun {
+  const cells: TextCells = textCells(data);
+  const ends = memory.words(textWords, data.length);
+  let total = 0;
+  for (let row = 0; row < ends.length; row++) {
+    total += cells.isNull(row) ? 0 : cells.byteLength(row);
+    ends[row] = total;
   }
-
-  get byteLength(): number {
-    return this.#column.byteLength;
+  const bytes = memory.bytes(total);
+  for (let row = 0; row < ends.length; row++) {
+    const start = row === 0 ? 0 : ends[row - 1]!;
+    if (ends[row]! > start) bytes.set(cells.bytes(row), start);
   }
-
-  append({ data, rows }: { readonly data: Data | undefined; readonly rows: number }): void {
-    const cells: TextCells = textCells(data!);
-    for (let row = 0; row < rows; row++) {
-      const bytes = cells.isNull(row) ? nothing : cells.bytes(row);
-      this.#column.push(bytes, 0, bytes.length);
-    }
-  }
-
-  finish(): NarrowIds {
-    return new TextIds(this.#column.take());
-  }
+  return { bytes, ends };
 }
 
 /** Ids `<file>:<row>` of rows that have none; they cannot repeat. */
@@ -269,24 +295,30 @@ class NumberedIds implements NarrowIds {
     return compareUtf8(this.textAt(left), this.textAt(right));
   }
 
+  sort(rows: Int32Array, start: number, end: number): void {
+    sortBy(rows, this, { start, end });
+  }
+
   textAt(row: number): string {
     return this.#nameOf(row);
   }
 
-  writeKey(row: number, hasher: KeyHasher, target: KeyTarget): void {
+  writeKey(row: number, hasher: KeyHasher, target: HashTarget): void {
     hasher.write(this.textAt(row), target);
   }
 }
 
-/** Ids that are made from the place of a row. */
-export function numberedIds(nameOf: (row: number) => string): NarrowIdsBuilder {
-  return { byteLength: 0, append: () => undefined, finish: () => new NumberedIds(nameOf) };
+/** How ids of a column are kept; unsigned numbers of 64 bits as texts. */
+export function idsKind(type: DataType): 'numbers' | 'texts' {
+  const isBig = DataType.isInt(type) && !type.isSigned && type.bitWidth === 64;
+  return isIntegerType(type) && !DataType.isDictionary(type) && !isBig ? 'numbers' : 'texts';
 }
 
-/** Ids of a column of text or whole numbers. */
-export function idsOfColumn(type: DataType, expected?: number): NarrowIdsBuilder {
-  const isBig = DataType.isInt(type) && !type.isSigned && type.bitWidth === 64;
-  return isIntegerType(type) && !DataType.isDictionary(type) && !isBig
-    ? new IntegerIdsBuilder(expected)
-    : new TextIdsBuilder(expected);
+/** The ids of some rows, by what there is of them; from their places where there is nothing. */
+export function narrowIds(
+  from: { readonly integers?: IntegerWords | undefined; readonly texts?: TextRun | undefined },
+  nameOf: (row: number) => string,
+): NarrowIds {
+  if (from.integers !== undefined) return new IntegerIds(from.integers);
+  return from.texts === undefined ? new NumberedIds(nameOf) : new TextIds(from.texts);
 }

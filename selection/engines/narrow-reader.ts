@@ -8,7 +8,7 @@ import { invalidFile } from '../tables/source.ts';
 import type { SourceBatch, TableSource } from '../tables/table-source.ts';
 import { enterStage, type SelectionRequest } from './engine.ts';
 
-/** What ranking needs of some rows; rows without a user are marked by `hasUser`. */
+/** What ranking needs of some rows, up to the next batch; rows without a user are marked by `hasUser`. */
 export interface NarrowBatch {
   readonly rows: number;
   /** Place of the file in the source, and the number of the first row, over all files and in the file. */
@@ -144,6 +144,11 @@ function checkTexts(place: Place, name: string, column: { data: Data; hasUser: U
 
 const decimalNumber = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
 
+function hasNaN(values: Float64Array, count: number): boolean {
+  for (let row = 0; row < count; row++) if (Number.isNaN(values[row])) return true;
+  return false;
+}
+
 function readScores(place: Place, name: string, column: { data: Data; hasUser: Uint8Array }): Float64Array {
   const { data, hasUser } = column;
   const isText = isTextType(data.type);
@@ -155,12 +160,8 @@ function readScores(place: Place, name: string, column: { data: Data; hasUser: U
       'Name a column of numbers',
     );
   }
-  if (
-    data.values instanceof Float64Array &&
-    data.nullCount === 0 &&
-    !data.values.subarray(0, data.length).some(Number.isNaN)
-  )
-    return data.values.slice(0, data.length);
+  if (data.values instanceof Float64Array && data.nullCount === 0 && !hasNaN(data.values, data.length))
+    return data.values.subarray(0, data.length);
   const cells = isText ? textCells(data) : undefined;
   const numberIn = (text: string): number => (decimalNumber.test(text.trim()) ? Number(text) : NaN);
   return Float64Array.from({ length: data.length }, (_, row) => {

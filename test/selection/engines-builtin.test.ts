@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { selectCapped } from '../../selection/cap.ts';
 import { keptIdsDigest } from '../../selection/digest.ts';
 import { openBuiltin } from '../../selection/engines/builtin.ts';
-import { canonicalUsers } from '../../selection/engines/canonical.ts';
+import { canonicalOrder } from '../../selection/engines/canonical.ts';
 import { compareUtf8 } from '../../selection/key.ts';
 import { fittingText, textLengths } from '../../selection/lengths.ts';
 import { readRecords } from '../../selection/records.ts';
@@ -171,7 +171,7 @@ describe('builtin on faulty rows', () => {
   });
 });
 
-describe('canonicalUsers()', () => {
+describe('canonicalOrder()', () => {
   it('is the order of UTF-8 bytes', () => {
     const users = fc.uniqueArray(
       fc.oneof(
@@ -185,9 +185,10 @@ describe('canonicalUsers()', () => {
       fc.property(users, list => {
         const interner = new TextInterner();
         for (const user of list) interner.intern(Buffer.from(user));
-        const order = canonicalUsers({ length: interner.size, ...interner.texts });
+        const { order, hasRepeats } = canonicalOrder({ length: interner.size, ...interner.texts });
         const sorted = [...list].sort(compareUtf8);
         expect(Array.from(order, place => list[place]!)).toEqual(sorted);
+        expect(hasRepeats).toBe(false);
       }),
     );
   });

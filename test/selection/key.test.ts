@@ -36,20 +36,38 @@ describe('KeyHasher', () => {
         (seed, users) => {
           const hasher = new KeyHasher(seed);
           const out = new Uint32Array(24);
+          const hex = (): string =>
+            Array.from(out.subarray(8, 16), word => word.toString(16).padStart(8, '0')).join('');
           for (const [user, ids] of users) {
             hasher.setUser(user);
             for (const id of ids) {
+              const expected = sha256(`${seed}:${Buffer.byteLength(user)}:${user}:${id}`);
               hasher.write(id, { out, at: 8 });
-              const hex = Array.from(out.subarray(8, 16), word => word.toString(16).padStart(8, '0')).join(
-                '',
-              );
-              expect(hex).toBe(sha256(`${seed}:${Buffer.byteLength(user)}:${user}:${id}`));
+              expect(hex()).toBe(expected);
+              const bytes = Buffer.from(`--${id}-`);
+              hasher.writeBytes(bytes, { start: 2, end: bytes.length - 1 }, { out, at: 8 });
+              expect(hex()).toBe(expected);
             }
           }
         },
       ),
     );
   });
+});
+
+it('hashes messages of every length around one and two blocks', () => {
+  for (let prefix = 0; prefix < 70; prefix++) {
+    const hasher = new KeyHasher('s');
+    const user = 'u'.repeat(prefix);
+    hasher.setUser(user);
+    for (let length = 0; length < 70; length++) {
+      const out = new Uint32Array(8);
+      const id = 'i'.repeat(length);
+      hasher.write(id, { out, at: 0 });
+      const hex = Array.from(out, word => word.toString(16).padStart(8, '0')).join('');
+      expect(hex).toBe(sha256(`s:${prefix}:${user}:${id}`));
+    }
+  }
 });
 
 describe('compareUtf8()', () => {

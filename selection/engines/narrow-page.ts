@@ -1,0 +1,227 @@
+import { readSync, writeSync } from 'node:fs';
+import type { Scratch } from './scratch.ts';
+
+/** Which narrow columns rows have beside their user and their place. */
+export interface NarrowShape {
+  readonly ids: 'numbers' | 'texts' | 'places';
+  readonly measures: 'scores' | 'lengths' | 'none';
+  readonly hasTokens: boolean;
+}
+
+/** Ids of a batch that are texts: id `row` lies in `bytes` up to `ends[row]`, from where the one before ends. */
+export interface TextRun {
+  readonly bytes: Uint8Array;
+  readonly ends: Int32Array;
+}
+
+/** The narrow columns of a batch: numbers of 32 bits, an empty array where all are 0, and of 64. */
+export interface NarrowColumns {
+  readonly words: readonly Int32Array[];
+  readonly scores: Float64Array | undefined;
+  readonly texts: TextRun | undefined;
+}
+
+/** Which columns of 32 bits there are, in order: user and place, then what the shape asks for. */
+export function wordColumns({ ids, measures, hasTokens }: NarrowShape): string[] {
+  return [
+    'user',
+    'place',
+    ...(ids === 'numbers' ? ['low', 'high'] : []),
+    ...(measures === 'lengths' ? ['length'] : []),
+    ...(hasTokens ? ['tokens'] : []),
+  ];
+}
+
+/** Some of the rows of a batch: `perm` names them from `from` to `to`. */
+interface Chosen {
+  readonly perm: Int32Array;
+  readonly from: number;
+  readonly to: number;
+}
+
+function gatherWords(target: Int32Array, at: number, source: Int32Array, { perm, from, to }: Chosen): void {
+  for (let i = from, out = at; i < to; i++, out++) target[out] = source[perm[i]!]!;
+}
+
+function gatherScores(
+  target: Float64Array,
+  at: number,
+  source: Float64Array,
+  { perm, from, to }: Chosen,
+): void {
+  for (let i = from, out = at; i < to; i++, out++) target[out] = source[perm[i]!]!;
+}
+
+const nothing = new Uint8Array(0);
+
+/** Rows of one partition, column by column, up to a number that is fixed. */
+export class Page {
+  rows = 0;
+  readonly capacity: number;
+  readonly words: Int32Array[];
+  readonly scores: Float64Array | undefined;
+  /** Where the text of each id ends in `bytes`. */
+  readonly ends: Int32Array | undefined;
+  bytes: Uint8Array = nothing;
+
+  constructor(shape: NarrowShape, capacity: number) {
+    this.capacity = capacity;
+    // Upper halves of ids are seldom other than 0 and get memory when they are.
+    this.words = wordColumns(shape).map(name => new Int32Array(name === 'high' ? 0 : capacity));
+    this.scores = shape.measures === 'scores' ? new Float64Array(capacity) : undefined;
+    this.ends = shape.ids === 'texts' ? new Int32Array(capacity) : undefined;
+  }
+
+  get byteLength(): number {
+    const words = this.words.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    return words + (this.scores?.byteLength ?? 0) + (this.ends?.byteLength ?? 0) + this.bytes.length;
+  }
+
+  /** Bytes of the texts of ids. */
+  get textBytes(): number {
+    return this.ends === undefined || this.rows === 0 ? 0 : this.ends[this.rows - 1]!;
+  }
+
+  /** Takes rows of a batch in; there must be room for them. */
+  append({ words, scores, texts }: NarrowColumns, chosen: Chosen): void {
+    for (let column = 0; column < words.length; column++) {
+      const source = words[column]!;
+      if (source.length > 0) gatherWords(this.#roomy(column), this.rows, source, chosen);
+      else this.words[column]!.fill(0, this.rows, this.rows + chosen.to - chosen.from);
+    }
+    if (scores !== undefined) gatherScores(this.scores!, this.rows, scores, chosen);
+    if (texts !== undefined) this.#appendTexts(texts, chosen);
+    this.rows += chosen.to - chosen.from;
+  }
+
+  #roomy(column: number): Int32Array {
+    if (this.words[column]!.length === 0) this.words[column] = new Int32Array(this.capacity);
+    return this.words[column]!;
+  }
+
+  #appendTexts({ bytes, ends }: TextRun, { perm, from, to }: Chosen): void {
+    let used = this.textBytes;
+    for (let i = from, out = this.rows; i < to; i++, out++) {
+      const row = perm[i]!;
+      const start = row === 0 ? 0 : ends[row - 1]!;
+      const end = ends[row]!;
+      if (used + end - start > this.bytes.length) this.#growBytes(used + end - start);
+      for (let at = start; at < end; at++) this.bytes[used++] = bytes[at]!;
+      this.ends![out] = used;
+    }
+  }
+
+  #growBytes(needed: number): void {
+    const grown = new Uint8Array(Math.max(needed, 2 * this.bytes.length, 8 * this.capacity));
+    grown.set(this.bytes);
+    this.bytes = grown;
+  }
+}
+
+/** Where a page lies in a file, column after column; a length in bytes for each. */
+export interface StoredPage {
+  readonly rows: number;
+  readonly textBytes: number;
+  readonly start: number;
+  /** Bytes of each column, in the order of `pageColumns`. */
+  readonly lengths: readonly number[];
+}
+
+function bytesOf({ buffer, byteOffset }: ArrayBufferView, length: number): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, length);
+}
+
+/** The used part of every column of a page as bytes. */
+function usedColumns({ words, scores, ends, bytes, rows, textBytes }: Page): Uint8Array[] {
+  return [
+    ...words.map(column => bytesOf(column, column.length === 0 ? 0 : 4 * rows)),
+    ...(scores === undefined ? [] : [bytesOf(scores, 8 * rows)]),
+    ...(ends === undefined ? [] : [bytesOf(ends, 4 * rows), bytesOf(bytes, textBytes)]),
+  ];
+}
+
+/** Writes a page at the end of a file. */
+export function storePage(
+  page: Page,
+  file: { readonly descriptor: number; readonly start: number },
+): StoredPage {
+  const columns = usedColumns(page);
+  let at = file.start;
+  for (const column of columns) {
+    for (let done = 0; done < column.length;)
+      done += writeSync(file.descriptor, column, done, column.length - done, at + done);
+    at += column.length;
+  }
+  const { rows, textBytes } = page;
+  return { rows, textBytes, start: file.start, lengths: columns.map(({ length }) => length) };
+}
+
+/** Rows of a partition as they are ranked: pages one after the other, in memory that the next partition uses again. */
+export class JoinedPages {
+  rows = 0;
+  readonly words: Int32Array[];
+  readonly scores: Float64Array | undefined;
+  readonly texts: TextRun | undefined;
+  #textBytes = 0;
+
+  /** @param options - pages: what is to be joined; memory: where it is to lie */
+  constructor(
+    shape: NarrowShape,
+    { pages, memory }: { readonly pages: readonly (Page | StoredPage)[]; readonly memory: Scratch },
+  ) {
+    const rows = pages.reduce((sum, page) => sum + page.rows, 0);
+    const bytes = pages.reduce((sum, page) => sum + page.textBytes, 0);
+    const names = wordColumns(shape);
+    this.words = names.map((_, index) => memory.words(index, rows));
+    this.words[names.indexOf('high')]?.fill(0);
+    this.scores = shape.measures === 'scores' ? memory.scores(rows) : undefined;
+    const isText = shape.ids === 'texts';
+    this.texts = isText ? { bytes: memory.bytes(bytes), ends: memory.words(names.length, rows) } : undefined;
+  }
+
+  appendPage(page: Page): void {
+    const columns = usedColumns(page);
+    const targets = this.#targets(page);
+    for (let i = 0; i < columns.length; i++) targets[i]!.set(columns[i]!);
+    this.#advance(page);
+  }
+
+  /** As `appendPage`, of a page in a file. */
+  appendStored(page: StoredPage, descriptor: number): void {
+    const targets = this.#targets(page);
+    let at = page.start;
+    for (let i = 0; i < targets.length; i++) {
+      const length = page.lengths[i]!;
+      for (let done = 0; done < length;) {
+        const read = readSync(descriptor, targets[i]!, done, length - done, at + done);
+        if (read === 0) throw new Error('a temporary file was cut short');
+        done += read;
+      }
+      at += length;
+    }
+    this.#advance(page);
+  }
+
+  /** Where the columns of the next page go. */
+  #targets({ rows, textBytes }: { rows: number; textBytes: number }): Uint8Array[] {
+    const next = (column: Int32Array | Float64Array): Uint8Array => {
+      const part = column.subarray(this.rows, this.rows + rows);
+      return bytesOf(part, part.byteLength);
+    };
+    const { texts, scores } = this;
+    return [
+      ...this.words.map(next),
+      ...(scores === undefined ? [] : [next(scores)]),
+      ...(texts === undefined
+        ? []
+        : [next(texts.ends), texts.bytes.subarray(this.#textBytes, this.#textBytes + textBytes)]),
+    ];
+  }
+
+  #advance({ rows, textBytes }: { rows: number; textBytes: number }): void {
+    if (this.texts !== undefined && this.#textBytes > 0)
+      for (let row = this.rows; row < this.rows + rows; row++) this.texts.ends[row]! += this.#textBytes;
+    this.rows += rows;
+    this.#textBytes += textBytes;
+  }
+}

@@ -1,0 +1,100 @@
+import { usesLengths, usesScores } from '../rule.ts';
+import type { TableSource } from '../tables/table-source.ts';
+import type { SelectionRequest } from './engine.ts';
+import { idsKind, integerWords, type NarrowIds, narrowIds, textRun } from './narrow-ids.ts';
+import { type JoinedPages, type NarrowColumns, type NarrowShape, wordColumns } from './narrow-page.ts';
+import type { Scratch } from './scratch.ts';
+import type { NarrowBatch } from './narrow-reader.ts';
+
+/** What ranking looks at, by row of a partition. */
+export interface NarrowRecords {
+  /** Users of the partition, by their number there. */
+  readonly users: { readonly length: number; textOf(user: number): string };
+  /** Row to user; -1 where there is none. */
+  readonly userOf: Int32Array;
+  /** Row to row of the source. */
+  readonly rowOf: Int32Array;
+  readonly ids: NarrowIds;
+  readonly measures: Float64Array | Int32Array | undefined;
+  readonly tokens: Int32Array | undefined;
+}
+
+/** Which narrow columns a request needs of a source. */
+export function shapeOf(source: TableSource, { columns, rule }: SelectionRequest): NarrowShape {
+  const id = source.schema.fields.find(({ name }) => name === columns.id);
+  return {
+    ids: id === undefined ? 'places' : idsKind(id.type),
+    measures: usesScores(rule.strategy) ? 'scores' : usesLengths(rule.strategy) ? 'lengths' : 'none',
+    hasTokens: (rule.tokensPerUser ?? null) !== null,
+  };
+}
+
+function placesFrom(first: number, places: Int32Array): Int32Array {
+  for (let row = 0; row < places.length; row++) places[row] = first + row;
+  return places;
+}
+
+/**
+ * A checked batch as columns of a shape.
+ *
+ * @param options - codes: the user of each row; memory: where the columns lie until the next batch
+ */
+export function narrowColumns(
+  batch: NarrowBatch,
+  shape: NarrowShape,
+  { codes, memory }: { readonly codes: Int32Array; readonly memory: Scratch },
+): NarrowColumns {
+  const { rows } = batch;
+  const words = [codes, placesFrom(batch.firstRow, memory.words(1, rows))];
+  if (shape.ids === 'numbers') {
+    const { low, high } = integerWords(batch.ids!, {
+      low: memory.words(2, rows),
+      high: memory.words(3, rows),
+    });
+    words.push(low, high);
+  }
+  if (shape.measures === 'lengths') words.push(wholeNumbers(batch.measures!, memory.words(4, rows)));
+  if (shape.hasTokens) words.push(wholeNumbers(batch.tokens!, memory.words(5, rows)));
+  return {
+    words,
+    scores: shape.measures === 'scores' ? batch.measures : undefined,
+    texts: shape.ids === 'texts' ? textRun(batch.ids!, memory) : undefined,
+  };
+}
+
+function wholeNumbers(values: Float64Array, out: Int32Array): Int32Array {
+  out.set(values);
+  return out;
+}
+
+/**
+ * The rows of a partition as records.
+ *
+ * @param context - shift: user `code` is number `code >> shift` in its partition
+ */
+export function narrowRecords(
+  { words, scores, texts }: JoinedPages,
+  context: {
+    readonly shape: NarrowShape;
+    readonly shift: number;
+    readonly users: NarrowRecords['users'];
+    readonly nameOf: (row: number) => string;
+  },
+): NarrowRecords {
+  const { shape, shift, users, nameOf } = context;
+  const names = wordColumns(shape);
+  const column = (name: string): Int32Array | undefined => words[names.indexOf(name)];
+  const userOf = column('user')!;
+  for (let row = 0; row < userOf.length; row++) userOf[row]! >>= shift;
+  const rowOf = column('place')!;
+  const [low, high] = [column('low'), column('high')];
+  const integers = low === undefined || high === undefined ? undefined : { low, high };
+  return {
+    users,
+    userOf,
+    rowOf,
+    ids: narrowIds({ integers, texts }, row => nameOf(rowOf[row]!)),
+    measures: scores ?? column('length'),
+    tokens: column('tokens'),
+  };
+}

@@ -3,8 +3,11 @@ import { isUtf8 } from 'node:buffer';
 /** The bytes at hand end inside a value. */
 export class Incomplete extends Error {}
 
-/** A text that is no UTF-8, of which Arrow has no text. */
-export class InvalidText extends Error {}
+/** A value that Arrow has no form of, such as text that is no UTF-8; the message says what it is. */
+export class UnfitValue extends Error {}
+
+/** A UUID lies as two halves, the lowest byte first. */
+const uuidOrder = [7, 6, 5, 4, 3, 2, 1, 0, 15, 14, 13, 12, 11, 10, 9, 8];
 
 /** Walks through bytes of the format RowBinary. */
 export class BinaryCursor {
@@ -83,9 +86,30 @@ export class BinaryCursor {
   /** A view, not a copy. */
   text(): Uint8Array {
     const count = this.length();
-    const start = this.#take(count);
-    const bytes = this.#bytes.subarray(start, start + count);
-    if (!isUtf8(bytes)) throw new InvalidText();
+    const bytes = this.bytes(count);
+    if (!isUtf8(bytes)) throw new UnfitValue('invalid UTF-8');
     return bytes;
+  }
+
+  /** A view, not a copy. */
+  bytes(count: number): Uint8Array {
+    const start = this.#take(count);
+    return this.#bytes.subarray(start, start + count);
+  }
+
+  /** Two's complement, the lowest byte first. */
+  signed(count: number): bigint {
+    const start = this.#take(count);
+    let value = this.#bytes.readBigInt64LE(start + count - 8);
+    for (let at = start + count - 16; at >= start; at -= 8)
+      value = (value << 64n) | this.#bytes.readBigUInt64LE(at);
+    return value;
+  }
+
+  /** In its usual form of 36 characters. */
+  uuid(): string {
+    const bytes = this.bytes(16);
+    const hex = Buffer.from(uuidOrder.map(at => bytes[at]!)).toString('hex');
+    return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
   }
 }

@@ -3,7 +3,7 @@ import { DpError } from '../../accounting/check.ts';
 import { buildData } from '../tables/build.ts';
 import type { TableSink } from '../tables/table-sink.ts';
 import { batchBytes, batchRows } from '../tables/take.ts';
-import { BinaryCursor, Incomplete, InvalidText } from './clickhouse-binary.ts';
+import { BinaryCursor, Incomplete, UnfitValue } from './clickhouse-binary.ts';
 import { type ColumnType, columnType } from './clickhouse-types.ts';
 
 /** A column of a ClickHouse table. */
@@ -23,7 +23,7 @@ export function columnsFrom(
     if (found !== undefined) return { ...found, name, shown: type };
     throw new DpError(
       'INVALID_DATA',
-      `Cannot read ${shown}: column ${JSON.stringify(name)} is of type ${type}, which is not supported. Convert or drop that column, for instance in a view.`,
+      `Cannot read ${shown}: column ${JSON.stringify(name)} is of type ${type.replaceAll(/\s+/g, ' ')}, which is not supported. Convert or drop that column, for instance in a view.`,
     );
   });
 }
@@ -96,10 +96,10 @@ class RowGatherer {
     try {
       return column.read(this.#cursor);
     } catch (error) {
-      if (!(error instanceof InvalidText)) throw error;
+      if (!(error instanceof UnfitValue)) throw error;
       throw new DpError(
         'INVALID_DATA',
-        `Cannot read ${this.#shown}: column ${JSON.stringify(column.name)} holds invalid UTF-8 in a kept record. Mend or remove it.`,
+        `Cannot read ${this.#shown}: column ${JSON.stringify(column.name)} holds ${error.message} in a kept record. Mend or remove it.`,
       );
     }
   }

@@ -4,7 +4,8 @@ import { DpError } from '../../accounting/check.ts';
 import type { ClickhouseTable } from './clickhouse-url.ts';
 import { interrupted, type SelectionRequest, type SelectionStage } from './engine.ts';
 
-type Settings = Readonly<Record<string, string | number>>;
+/** Settings of ClickHouse by name. */
+export type Settings = Readonly<Record<string, string | number>>;
 
 interface QueryOptions {
   readonly query: string;
@@ -107,16 +108,21 @@ export class ClickhouseSession {
   }
 
   /** @throws DpError, never the server's own words */
-  async rows(sql: string): Promise<Record<string, unknown>[]> {
+  async rows(sql: string, settings: Settings = {}): Promise<Record<string, unknown>[]> {
     return this.#guarded(async options => {
-      const result = await this.#client.query({ ...options, query: sql, format: 'JSON' });
+      const result = await this.#client.query({
+        ...options,
+        query: sql,
+        format: 'JSON',
+        clickhouse_settings: settings,
+      });
       return rowsIn(await result.json());
     });
   }
 
   /** The one row of a result whose values are whole numbers. */
-  async numbers(sql: string): Promise<Record<string, number>> {
-    const [row = {}] = await this.rows(sql);
+  async numbers(sql: string, settings: Settings = {}): Promise<Record<string, number>> {
+    const [row = {}] = await this.rows(sql, settings);
     return Object.fromEntries(Object.entries(row).map(([name, value]) => [name, Number(value)]));
   }
 
@@ -124,12 +130,16 @@ export class ClickhouseSession {
    * Hands the rows of a result to `consume`, as bytes in the format RowBinary. The server ends its work before it
    * answers, because a failure later on would be written into the bytes.
    */
-  async binary(sql: string, consume: (pieces: AsyncIterable<Buffer>) => Promise<void>): Promise<void> {
+  async binary(
+    sql: string,
+    settings: Settings,
+    consume: (pieces: AsyncIterable<Buffer>) => Promise<void>,
+  ): Promise<void> {
     await this.#guarded(async options => {
       const { stream } = await this.#client.exec({
         ...options,
         query: `${sql}\nFORMAT RowBinary`,
-        clickhouse_settings: { wait_end_of_query: 1 },
+        clickhouse_settings: { ...settings, wait_end_of_query: 1 },
       });
       await consume(stream);
     });

@@ -1,4 +1,4 @@
-import { type DataType, DataType as Types } from 'apache-arrow';
+import { DataType as Types } from 'apache-arrow';
 import { DpError } from '../../accounting/check.ts';
 import {
   contributionsSql,
@@ -11,7 +11,8 @@ import { dialectOf } from '../sql/dialects.ts';
 import { isIntegerType, isTextType } from '../tables/cells.ts';
 import { openSink } from '../tables/table-sink.ts';
 import { type ClickhouseColumn, columnsFrom, gatherRows, schemaOf } from './clickhouse-rows.ts';
-import { type Clickhouse, ClickhouseSession } from './clickhouse-session.ts';
+import { type Clickhouse, ClickhouseSession, type Settings } from './clickhouse-session.ts';
+import { keepsUsersTogether, shardByShard, withinShards } from './clickhouse-shards.ts';
 import { parseClickhouseUrl } from './clickhouse-url.ts';
 import {
   cannotSelect,
@@ -35,6 +36,8 @@ interface Work {
   readonly request: SelectionRequest;
   readonly source: SqlSource;
   readonly columns: readonly ClickhouseColumn[];
+  /** Whether all rows of a user are on one shard. */
+  readonly isTogether: boolean;
 }
 
 function enter({ session, request }: Work, stage: SelectionStage): void {
@@ -54,10 +57,13 @@ function checkRequest(request: SelectionRequest): { url: string; id: string } {
   return { url: source.url, id: columns.id };
 }
 
+/** Columns that `SELECT *` leaves out. */
+const computed = new Set(['ALIAS', 'MATERIALIZED', 'EPHEMERAL']);
+
 async function describe(session: ClickhouseSession): Promise<ClickhouseColumn[]> {
   const { database, table, shown } = session.table;
   const rows = await session.rows(`DESCRIBE TABLE ${dialect.name(database)}.${dialect.name(table)}`);
-  const stored = rows.filter(({ default_type: kind }) => kind !== 'ALIAS' && kind !== 'MATERIALIZED');
+  const stored = rows.filter(({ default_type: kind }) => !computed.has(String(kind)));
   return columnsFrom(
     stored.map(({ name, type }) => ({ name: String(name), type: String(type) })),
     shown,
@@ -67,7 +73,7 @@ async function describe(session: ClickhouseSession): Promise<ClickhouseColumn[]>
 function checkRole(
   columns: readonly ClickhouseColumn[],
   name: string | undefined,
-  expected: { role: string; shown: string; fits: (type: DataType) => boolean },
+  expected: { role: string; shown: string; fits: (column: ClickhouseColumn) => boolean },
 ): void {
   if (name === undefined) return;
   const { role, shown, fits } = expected;
@@ -79,7 +85,7 @@ function checkRole(
       `Cannot read ${shown}: there is no ${role} column ${JSON.stringify(name)}. Choose from ${available}.`,
     );
   }
-  if (fits(found.type)) return;
+  if (fits(found)) return;
   throw new DpError(
     'INVALID_DATA',
     `Cannot read ${shown}: ${role} column ${JSON.stringify(name)} is of type ${found.shown}. Name another column.`,
@@ -87,12 +93,12 @@ function checkRole(
 }
 
 function checkRoles(columns: readonly ClickhouseColumn[], request: SelectionRequest, shown: string): void {
-  const isKey = (type: DataType): boolean => isTextType(type) || isIntegerType(type);
+  const isKey = ({ type }: ClickhouseColumn): boolean => isTextType(type) || isIntegerType(type);
   const { user, id, text, score } = request.columns;
   checkRole(columns, user, { role: 'user', shown, fits: isKey });
   checkRole(columns, id ?? undefined, { role: 'id', shown, fits: isKey });
-  checkRole(columns, text, { role: 'text', shown, fits: isTextType });
-  const isNumber = (type: DataType): boolean => Types.isInt(type) || Types.isFloat(type);
+  checkRole(columns, text, { role: 'text', shown, fits: ({ isString }) => isString });
+  const isNumber = ({ type }: ClickhouseColumn): boolean => Types.isInt(type) || Types.isFloat(type);
   checkRole(columns, score, { role: 'score', shown, fits: isNumber });
 }
 
@@ -101,10 +107,15 @@ function nulSql({ session, columns, request }: Work): string {
   const { user, id, text } = request.columns;
   const names = columns
     .filter(({ name, type }) => [user, id, text].includes(name) && isTextType(type))
-    .map(({ name }) => `ifNull(position(${dialect.name(name)}, unhex('00')) > 0, 0)`);
+    .map(({ name }) => `ifNull(position(toString(${dialect.name(name)}), unhex('00')) > 0, 0)`);
   const { database, table } = session.table;
   const condition = names.length === 0 ? '0' : names.join(' OR ');
   return `SELECT countIf(${condition}) AS nul FROM ${dialect.name(database)}.${dialect.name(table)}`;
+}
+
+/** For statements that group by user. */
+function byShards({ isTogether }: Work): Settings {
+  return isTogether ? shardByShard : {};
 }
 
 /** Refuses what `readRecords` refuses; a table has no row numbers, so messages count. */
@@ -134,7 +145,7 @@ async function refuseDefects(work: Work): Promise<{ records: number; nullUsers: 
   for (const [reason, count = 0] of others) {
     if (count > 0) throw refuse('INVALID_DATA', reason.replace('%n', String(count)), 'Mend or remove them');
   }
-  const { records: repeats = 0 } = await session.numbers(duplicateCheckSql(source));
+  const { records: repeats = 0 } = await session.numbers(duplicateCheckSql(source), byShards(work));
   if (repeats > 0)
     throw refuse('DUPLICATE_RECORD', `${repeats} rows repeat a record id of their user`, 'Make ids unique');
   return { records, nullUsers };
@@ -143,7 +154,7 @@ async function refuseDefects(work: Work): Promise<{ records: number; nullUsers: 
 async function countRecords(work: Work): Promise<SelectionCounts> {
   enter(work, 'validate');
   const { records, nullUsers } = await refuseDefects(work);
-  const rows = await work.session.rows(contributionsSql(work.source));
+  const rows = await work.session.rows(contributionsSql(work.source), byShards(work));
   return {
     recordsIn: records,
     dropped: { nullUsers, duplicates: 0 },
@@ -152,10 +163,10 @@ async function countRecords(work: Work): Promise<SelectionCounts> {
 }
 
 /**
- * Ranks narrow columns first; the pairs kept travel to every shard (`GLOBAL`), which sends the whole rows. Where a shard
- * keeps its rows makes no difference.
+ * Ranks narrow columns first. Where users keep to their shards, each shard ranks its own and sends the whole rows kept;
+ * elsewhere the pairs kept travel to every shard (`GLOBAL`), and where rows lie makes no difference.
  */
-function keptSql({ session, source, request, columns }: Work): string {
+function keptSql({ session, source, request, columns, isTogether }: Work): string {
   const { user, id } = source.columns;
   const key = (name: string): string => `assumeNotNull(toString(${dialect.name(name)}))`;
   const pair = `${key(user)}, ${key(id)}`;
@@ -164,19 +175,19 @@ function keptSql({ session, source, request, columns }: Work): string {
   const { database, table } = session.table;
   return `SELECT ${columns.map(({ name }) => dialect.name(name)).join(', ')}
 FROM ${dialect.name(database)}.${dialect.name(table)}
-WHERE ${nullUsers === 'drop' ? `NOT ${dialect.isNullOr(user, `toString(${dialect.name(user)}) = ''`)} AND ` : ''}(${pair}) GLOBAL IN (
+WHERE ${nullUsers === 'drop' ? `NOT ${dialect.isNullOr(user, `toString(${dialect.name(user)}) = ''`)} AND ` : ''}(${pair}) ${isTogether ? 'IN' : 'GLOBAL IN'} (
 SELECT ${pair} FROM (
 ${kept}))
 ORDER BY ${pair}`;
 }
 
 async function writeKept(work: Work, output: SelectionOutput): Promise<number> {
-  const { session, columns } = work;
+  const { session, columns, isTogether } = work;
   const schema = schemaOf(columns);
   const { path, format, isStream } = output;
   const sink = await openSink(path, { schema, format, isStream });
   try {
-    await session.binary(keptSql(work), async pieces => {
+    await session.binary(keptSql(work), isTogether ? withinShards : {}, async pieces => {
       enter(work, 'write');
       await gatherRows(pieces, columns, { schema, sink, shown: session.table.shown });
     });
@@ -204,7 +215,8 @@ async function within<T>(
       table: [table.database, table.table],
       columns: { ...request.columns, id },
     } as const;
-    return await action({ session, request, columns, source });
+    const isTogether = await keepsUsersTogether(session, source);
+    return await action({ session, request, columns, source, isTogether });
   } finally {
     await session.close();
   }
@@ -251,8 +263,9 @@ class ClickhouseEngine implements SelectionEngine {
 
 /**
  * ClickHouse as an engine, from 18.16 to today: the servers rank and fetch, this process writes the file. The source is a
- * table named by a URL, on one server or `Distributed` over many; how rows lie on shards makes no difference. Users
- * and ids are text or whole numbers; a table has no rows to number and no order, so `first` and `keep-first` are
+ * table named by a URL, on one server or `Distributed` over many; how rows lie on shards makes no difference, but where
+ * the sharding key is of the user alone and rows lie by it, shards rank by themselves. Users and ids are text (`Enum`
+ * and `UUID` count as text) or whole numbers; a table has no rows to number and no order, so `first` and `keep-first` are
  * refused, as are token caps and `random-chunk`.
  *
  * @throws DpError `ENGINE_UNAVAILABLE` where the package `@clickhouse/client` does not load

@@ -35,6 +35,21 @@ async function convert(source: TableSource, folder: string): Promise<string[]> {
 }
 
 /**
+ * Refuses files that changed since they were opened. Files that DuckDB reads by itself are looked at by a pass of our
+ * own readers that wants no rows; of others it has copies.
+ *
+ * @throws DpError `INVALID_DATA`
+ */
+export async function refuseChanges(source: TableSource): Promise<void> {
+  if (!isReadAsItLies(source)) return;
+  for await (const _ of source.batches({ columns: [], wants: () => false }));
+}
+
+function isReadAsItLies({ files }: TableSource): boolean {
+  return files.every(({ format }) => format === 'parquet');
+}
+
+/**
  * The source as a table function of DuckDB, with the columns `file_index` and `file_row_number` besides its own.
  *
  * Parquet is read as it lies. Other formats are first copied into Parquet by our own readers: DuckDB has none for Arrow,
@@ -44,6 +59,7 @@ async function convert(source: TableSource, folder: string): Promise<string[]> {
  * @param folder - an existing folder of this request alone
  */
 export async function duckdbSource(source: TableSource, folder: string): Promise<string> {
-  const isParquet = source.files.every(({ format }) => format === 'parquet');
-  return readParquet(isParquet ? source.files.map(({ path }) => path) : await convert(source, folder));
+  return readParquet(
+    isReadAsItLies(source) ? source.files.map(({ path }) => path) : await convert(source, folder),
+  );
 }

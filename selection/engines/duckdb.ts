@@ -1,5 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { DpError } from '../../accounting/check.ts';
 import { addedIdColumn } from '../curate-options.ts';
 import { contributionsSql } from '../sql/index.ts';
 import { standardName, standardText } from '../sql/quote.ts';
@@ -10,7 +11,7 @@ import { stripStatistics } from './duckdb-footer.ts';
 import { narrowColumns } from './duckdb-narrow.ts';
 import { rankKept } from './duckdb-rank.ts';
 import { type Duckdb, DuckdbFailure, DuckdbSession } from './duckdb-session.ts';
-import { duckdbSource } from './duckdb-source.ts';
+import { duckdbSource, refuseChanges } from './duckdb-source.ts';
 import { dropRepeats, refuseDefects, refuseInvalidText } from './duckdb-validate.ts';
 import {
   cannotSelect,
@@ -52,6 +53,7 @@ async function readNarrow(work: Work): Promise<number> {
     `CREATE TEMP TABLE narrow AS SELECT file_index AS file, file_row_number AS place,
        ${user} AS u, ${id} AS i, ${measure} AS m, ${defect} AS defect FROM ${from}`,
   );
+  await refuseChanges(source);
   const { records } = await session.numbers('SELECT COUNT(*) AS records FROM narrow');
   if (records === 0)
     throw invalidFile(source.files[0]!.path, 'it holds 0 rows', 'Give a table with at least one record');
@@ -88,6 +90,7 @@ async function writeKept({ session, request, source, from }: Work, path: string)
        JOIN kept ON s.file_index = kept.file AND s.file_row_number = kept.place ORDER BY kept.u, kept.i)
      TO ${standardText(path)} (FORMAT parquet, COMPRESSION snappy, WRITE_BLOOM_FILTER false)`,
   );
+  await refuseChanges(source);
 }
 
 async function copyToArrow(path: string, output: SelectionOutput): Promise<void> {
@@ -130,8 +133,9 @@ async function within<T>(
     return await action({ session, request, source, from, folder });
   } catch (error) {
     if (!(error instanceof DuckdbFailure)) throw error;
-    const isReading = error.stage === 'read' && error.kind !== 'INTERRUPT Error';
-    if (isReading && error.kind !== 'Out of Memory Error') await refuseInvalidText(source, request);
+    const isOurs = error.kind === 'INTERRUPT Error' || error.kind === 'Out of Memory Error';
+    if (!isOurs) await refuseChanges(source);
+    if (!isOurs && error.stage === 'read') await refuseInvalidText(source, request);
     throw error.explain(request.memoryLimit);
   } finally {
     session?.close();
@@ -167,11 +171,21 @@ class DuckdbEngine implements SelectionEngine {
   }
 }
 
+/** The peer range takes any version, because a range of npm leaves out later releases of a package that has only `-r` ones. */
+export function checkVersion(version: string): void {
+  const [, major, minor, patch] = (/^v(\d+)\.(\d+)\.(\d+)/.exec(version) ?? []).map(Number);
+  if (major === 1 && (minor! > 5 || (minor === 5 && patch! >= 6))) return;
+  throw new DpError(
+    'ENGINE_UNAVAILABLE',
+    `Cannot open the engine duckdb: @duckdb/node-api holds DuckDB ${version}. Install 1.5.6 or a later 1.x.`,
+  );
+}
+
 /**
  * DuckDB as an engine: Parquet is read as it lies, narrow columns are ranked first, and DuckDB spills by itself past the
  * memory limit. Token caps and `random-chunk` need a tokenizer and are refused.
  *
- * @throws DpError `ENGINE_UNAVAILABLE` where the package `@duckdb/node-api` does not load
+ * @throws DpError `ENGINE_UNAVAILABLE` where the package `@duckdb/node-api` does not load or is older than 1.5.6
  * @example
  * ```ts
  * const engine = await openDuckdb();
@@ -179,5 +193,7 @@ class DuckdbEngine implements SelectionEngine {
  * ```
  */
 export async function openDuckdb(): Promise<SelectionEngine> {
-  return new DuckdbEngine(await loadOptional<Duckdb>('@duckdb/node-api', 'duckdb'));
+  const duckdb = await loadOptional<Duckdb>('@duckdb/node-api', 'duckdb');
+  checkVersion(duckdb.version());
+  return new DuckdbEngine(duckdb);
 }

@@ -40,6 +40,10 @@ export interface SelectionCounts {
   readonly dropped: { readonly nullUsers: number; readonly duplicates: number };
   /** Records of a user to number of users with so many, before selection. */
   readonly contributions: ReadonlyMap<number, number>;
+  /** Records that are kept, where they do not follow from `contributions` and the cap. */
+  readonly recordsKept?: number | undefined;
+  /** Tokens of all records that may be selected, where they were counted on the way. */
+  readonly tokens?: number | undefined;
 }
 
 /** Where kept rows go; the path must be free. */

@@ -1,4 +1,4 @@
-import { readSync, writeSync } from 'node:fs';
+import type { SpillFile } from '../rows/spill-file.ts';
 import type { Scratch } from './scratch.ts';
 
 /** Which narrow columns rows have beside their user and their place. */
@@ -118,13 +118,12 @@ export class Page {
   }
 }
 
-/** Where a page lies in a file, column after column; a length in bytes for each. */
+/** Where a page lies in a file. */
 export interface StoredPage {
   readonly rows: number;
   readonly textBytes: number;
-  readonly start: number;
-  /** Bytes of each column, in the order of `pageColumns`. */
-  readonly lengths: readonly number[];
+  /** In the order of `usedColumns`. */
+  readonly columns: readonly { readonly start: number; readonly length: number }[];
 }
 
 function bytesOf({ buffer, byteOffset }: ArrayBufferView, length: number): Uint8Array {
@@ -141,19 +140,10 @@ function usedColumns({ words, scores, ends, bytes, rows, textBytes }: Page): Uin
 }
 
 /** Writes a page at the end of a file. */
-export function storePage(
-  page: Page,
-  file: { readonly descriptor: number; readonly start: number },
-): StoredPage {
-  const columns = usedColumns(page);
-  let at = file.start;
-  for (const column of columns) {
-    for (let done = 0; done < column.length;)
-      done += writeSync(file.descriptor, column, done, column.length - done, at + done);
-    at += column.length;
-  }
+export function storePage(page: Page, file: SpillFile): StoredPage {
+  const starts = usedColumns(page).map(column => ({ start: file.append(column), length: column.length }));
   const { rows, textBytes } = page;
-  return { rows, textBytes, start: file.start, lengths: columns.map(({ length }) => length) };
+  return { rows, textBytes, columns: starts };
 }
 
 /** Rows of a partition as they are ranked: pages one after the other, in memory that the next partition uses again. */
@@ -187,18 +177,10 @@ export class JoinedPages {
   }
 
   /** As `appendPage`, of a page in a file. */
-  appendStored(page: StoredPage, descriptor: number): void {
+  appendStored(page: StoredPage, file: SpillFile): void {
     const targets = this.#targets(page);
-    let at = page.start;
-    for (let i = 0; i < targets.length; i++) {
-      const length = page.lengths[i]!;
-      for (let done = 0; done < length;) {
-        const read = readSync(descriptor, targets[i]!, done, length - done, at + done);
-        if (read === 0) throw new Error('a temporary file was cut short');
-        done += read;
-      }
-      at += length;
-    }
+    for (const [i, { start, length }] of page.columns.entries())
+      file.read(start, targets[i]!.subarray(0, length));
     this.#advance(page);
   }
 

@@ -1,7 +1,4 @@
-import { randomBytes } from 'node:crypto';
-import { closeSync, openSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { writeFailure } from '../tables/output.ts';
+import { SpillFile } from '../rows/spill-file.ts';
 import {
   JoinedPages,
   type NarrowColumns,
@@ -24,43 +21,6 @@ function pageRowsFor(shape: NarrowShape, { count, budget }: { count: number; bud
   return Math.max(fewestPageRows, Math.min(mostPageRows, rows));
 }
 
-/** Where pages go that memory has no room for: a file without a name, which the system removes whatever happens to us. */
-class PageFile {
-  readonly #path: string;
-  #descriptor: number | undefined;
-  #end = 0;
-
-  constructor(folder: string) {
-    this.#path = join(folder, `.privacy-unit-${randomBytes(6).toString('hex')}`);
-  }
-
-  store(page: Page): StoredPage {
-    try {
-      this.#descriptor ??= this.#open();
-      const stored = storePage(page, { descriptor: this.#descriptor, start: this.#end });
-      this.#end += stored.lengths.reduce((sum, length) => sum + length, 0);
-      return stored;
-    } catch (error) {
-      throw writeFailure(this.#path, error);
-    }
-  }
-
-  appendTo(joined: JoinedPages, page: StoredPage): void {
-    joined.appendStored(page, this.#descriptor!);
-  }
-
-  close(): void {
-    if (this.#descriptor !== undefined) closeSync(this.#descriptor);
-    this.#descriptor = undefined;
-  }
-
-  #open(): number {
-    const descriptor = openSync(this.#path, 'wx+', 0o600);
-    rmSync(this.#path);
-    return descriptor;
-  }
-}
-
 /** Rows of a batch sorted by partition: those of partition `p` stand from `starts[p]` to `starts[p + 1]`. */
 interface Dealt {
   readonly perm: Int32Array;
@@ -76,7 +36,7 @@ export class NarrowPartitions {
   readonly #shape: NarrowShape;
   readonly #budget: number;
   readonly #pageRows: number;
-  readonly #file: PageFile;
+  readonly #file: SpillFile;
   readonly #full: (Page | StoredPage)[][];
   readonly #open: (Page | undefined)[];
   readonly #memory = new Scratch();
@@ -92,7 +52,7 @@ export class NarrowPartitions {
     this.#shape = shape;
     this.#budget = options.budget;
     this.#pageRows = pageRowsFor(shape, options);
-    this.#file = new PageFile(options.folder);
+    this.#file = new SpillFile(options.folder);
     this.#full = Array.from({ length: options.count }, () => []);
     this.#open = Array.from({ length: options.count }, () => undefined);
   }
@@ -122,7 +82,7 @@ export class NarrowPartitions {
     const joined = new JoinedPages(this.#shape, { pages, memory: this.#memory });
     for (const page of pages) {
       if (page instanceof Page) joined.appendPage(page);
-      else this.#file.appendTo(joined, page);
+      else joined.appendStored(page, this.#file);
     }
     return joined;
   }
@@ -160,7 +120,7 @@ export class NarrowPartitions {
   /** Writes a page, which is used again, and those before it. */
   #emptied(part: number, page: Page): Page {
     if (!this.#isSpilling) this.#spillAll();
-    this.#full[part]!.push(this.#file.store(page));
+    this.#full[part]!.push(storePage(page, this.#file));
     page.rows = 0;
     return page;
   }
@@ -170,7 +130,7 @@ export class NarrowPartitions {
     for (const pages of this.#full)
       for (let i = 0; i < pages.length; i++) {
         const page = pages[i]!;
-        if (page instanceof Page) pages[i] = this.#file.store(page);
+        if (page instanceof Page) pages[i] = storePage(page, this.#file);
       }
   }
 }

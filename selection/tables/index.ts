@@ -8,7 +8,7 @@ import { collectTable, openTables } from './table-source.ts';
 export { formatOf, type TableFormat, tableFormats } from './formats.ts';
 export { expandInputs } from './expand.ts';
 export type { RowPolicy, SkipReason } from './row-faults.ts';
-export { RowStore } from './row-store.ts';
+export { RowSorter, type RowSorterOptions } from '../rows/row-sorter.ts';
 export { type SpooledInput, spoolInput } from './spool.ts';
 export { takeRows, textTable, withTextColumn } from './take.ts';
 export { openSink, openStreamSink, type TableSink } from './table-sink.ts';

@@ -23,6 +23,8 @@ export class TextInterner {
   #offsets: Int32Array = new Int32Array(1 << 8);
   #slots: Int32Array = new Int32Array(1 << 9);
   #size = 0;
+  /** Texts that have a slot; those that were added without looking get theirs when one is looked up. */
+  #slotted = 0;
 
   /** How many texts there are. */
   get size(): number {
@@ -31,6 +33,7 @@ export class TextInterner {
 
   /** The number of the text whose UTF-8 bytes lie in `source` from `start` to `end`. */
   intern(source: Uint8Array, start = 0, end: number = source.length): number {
+    if (this.#slotted < this.#size) this.#rehash();
     const mask = this.#slots.length - 1;
     let slot = hashOf(source, start, end) & mask;
     for (; this.#slots[slot] !== 0; slot = (slot + 1) & mask) {
@@ -39,7 +42,14 @@ export class TextInterner {
     }
     this.#slots[slot] = this.#size + 1;
     this.#append(source, start, end);
+    this.#slotted = this.#size;
     if (this.#size > mostFilled * this.#slots.length) this.#rehash();
+    return this.#size - 1;
+  }
+
+  /** Adds a text that is known to be new, which costs a copy and no search. */
+  add(source: Uint8Array): number {
+    this.#append(source, 0, source.length);
     return this.#size - 1;
   }
 
@@ -81,12 +91,15 @@ export class TextInterner {
   }
 
   #rehash(): void {
-    const slots = new Int32Array(2 * this.#slots.length);
+    let length = 2 * this.#slots.length;
+    while (this.#size > mostFilled * length) length *= 2;
+    const slots = new Int32Array(length);
     for (let code = 0; code < this.#size; code++) {
       let slot = hashOf(this.#bytes, this.#offsets[code]!, this.#offsets[code + 1]!) & (slots.length - 1);
       while (slots[slot] !== 0) slot = (slot + 1) & (slots.length - 1);
       slots[slot] = code + 1;
     }
     this.#slots = slots;
+    this.#slotted = this.#size;
   }
 }

@@ -43,6 +43,9 @@ export class DictionaryColumn implements OutputColumn {
   readonly #interner = new TextInterner();
   /** Numbers in the output, by chunk of a dictionary and entry in it; -1 where an entry was not used yet. */
   readonly #codes = new WeakMap<Data, Int32Array>();
+  /** The first dictionary, whose entries need not be compared with each other. */
+  #first: Data | undefined;
+  #hasOthers = false;
   #chunks: Data[] = [];
   #handedOut = 0;
 
@@ -94,9 +97,15 @@ export class DictionaryColumn implements OutputColumn {
     const cells = textCells(chunk);
     const codes = this.#codes.get(chunk) ?? new Int32Array(chunk.length).fill(-1);
     this.#codes.set(chunk, codes);
+    this.#first ??= chunk;
+    const isFirst = this.#first === chunk && !this.#hasOthers;
+    this.#hasOthers ||= this.#first !== chunk;
+    const interner = this.#interner;
     return index => {
       const known = codes[index]!;
-      return known === -1 ? (codes[index] = this.#interner.intern(cells.bytes(index))) : known;
+      if (known !== -1) return known;
+      const bytes = cells.bytes(index);
+      return (codes[index] = isFirst ? interner.add(bytes) : interner.intern(bytes));
     };
   }
 

@@ -47,7 +47,7 @@ async function freePorts(count: number): Promise<number[]> {
 }
 
 const users = `<yandex>
-  <profiles><default/></profiles><quotas><default/></quotas>
+  <profiles><default><allow_experimental_low_cardinality_type>1</allow_experimental_low_cardinality_type></default></profiles><quotas><default/></quotas>
   <users>
     <default><password/><networks><ip>127.0.0.1</ip></networks><profile>default</profile><quota>default</quota></default>
     <guarded><password>pass:w/rd</password><networks><ip>127.0.0.1</ip></networks><profile>default</profile><quota>default</quota></guarded>

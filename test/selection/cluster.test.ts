@@ -225,12 +225,7 @@ suite('clickhouse on two shards', () => {
       ['an empty id', 'user String, id String', "('secret', '1'), ('secret', '')", 'INVALID_DATA'],
       ['NUL in a user', 'user String, id String', "('secret', '1'), ('sec\\0ret', '2')", 'INVALID_DATA'],
       ['invalid UTF-8', 'user String, id String', "('secret', '1'), (unhex('73FF'), '2')", 'INVALID_DATA'],
-      [
-        'a type without a form',
-        'user String, id String, secret FixedString(2)',
-        "('secret', '1', 'ab')",
-        'INVALID_DATA',
-      ],
+      ['a user of bytes', 'user FixedString(6), id String', "('secret', '1')", 'INVALID_DATA'],
       ['a user of floats', 'user Float64, id String', "(1.5, '1')", 'INVALID_DATA'],
       ['a missing column', 'person String, id String', "('secret', '1')", 'MISSING_COLUMN'],
     ])('refuses %s without telling users', async (what, columns, values, code) => {
@@ -238,7 +233,7 @@ suite('clickhouse on two shards', () => {
       const output = freeOutput(folder, 'parquet');
       const failure = await failureOf(async () => (await openClickhouse()).select(own, output));
       expect(failure.code).toBe(code);
-      expect(failure.message.replace('"secret" is of type FixedString', '')).not.toContain('secret');
+      expect(failure.message).not.toContain('secret');
     });
 
     it('refuses scores that are NaN', async () => {

@@ -26,9 +26,6 @@ import { parquetMetadata } from 'hyparquet';
 import { describe, expect, it } from 'vitest';
 import { keptIdsDigest } from '../../selection/digest.ts';
 import { openDuckdb } from '../../selection/engines/duckdb.ts';
-import { openOptionalEngine } from '../../selection/engines/open.ts';
-import { loadOptional } from '../../selection/engines/optional.ts';
-import type { SelectionRequest } from '../../selection/engines/engine.ts';
 import { readRecords } from '../../selection/records.ts';
 import { collectTable, openTables } from '../../selection/tables/table-source.ts';
 import { writeTable } from '../../selection/tables/index.ts';
@@ -354,58 +351,5 @@ describe('duckdb refuses what readRecords refuses, in the same words', () => {
     expect(failure.code).toBe('INVALID_DATA');
     expect(failure.message).toContain('column "text" holds invalid UTF-8 in row 1');
     expect(`${failure.message}${String(failure.cause)}`).not.toContain('hidden');
-  });
-});
-
-describe('duckdb limits', () => {
-  const unsupported: Partial<SelectionRequest>[] = [
-    { rule: { ...cap, strategy: 'random-chunk', chunkTokens: 3 } },
-    { rule: { ...cap, tokensPerUser: 3 } },
-    { rule: { ...cap, strategy: 'longest' }, lengthUnit: 'tokens' },
-    { source: { url: 'clickhouse://localhost/default/records' } },
-    { rule: { ...cap, strategy: 'longest' }, columns: names },
-    { rule: { ...cap, strategy: 'lowest-perplexity' }, columns: names },
-    { rule: { ...cap, recordsPerUser: null } },
-  ];
-  it.each(unsupported)('refuses what it cannot do: %j', async options => {
-    const source = await openOne(await written(three));
-    const failure = await failureOf(() => engine.survey(requestOn(source, { folder, ...options })));
-    expect(failure.code).toBe('INVALID_ARGUMENT');
-  });
-
-  it('stops when interrupted and leaves nothing in the temporary folder', async () => {
-    const empty = temporaryFolder();
-    const source = await openOne(await written(three));
-    const controller = new AbortController();
-    const onProgress = (stage: string): void => {
-      if (stage === 'select') controller.abort();
-    };
-    const request = requestOn(source, { folder: empty, signal: controller.signal, onProgress });
-    const failure = await failureOf(() => engine.select(request, freeOutput(folder, 'parquet')));
-    expect(failure.code).toBe('INTERRUPTED');
-    expect(readdirSync(empty)).toEqual([]);
-  });
-
-  it('is interrupted in the middle of a statement', async () => {
-    const rows = Array.from({ length: 100_000 }, (_, i) => {
-      return { user: `u${i % 9}`, id: `${i}`, text: 'some text', score: 0 };
-    });
-    const source = await openOne(await written(recordsTable(rows)));
-    const controller = new AbortController();
-    const onProgress = (stage: string): void => {
-      if (stage === 'validate') setTimeout(() => controller.abort(), 5);
-    };
-    const request = requestOn(source, { folder, signal: controller.signal, onProgress });
-    const failure = await failureOf(() => engine.select(request, freeOutput(folder, 'parquet')));
-    expect(failure.code).toBe('INTERRUPTED');
-  });
-
-  it('names the package and how to install it where it is missing', async () => {
-    const failure = await failureOf(() => loadOptional('@duckdb/absent', 'duckdb'));
-    expect([failure.code, failure.message]).toEqual([
-      'ENGINE_UNAVAILABLE',
-      expect.stringContaining('Run "npm install @duckdb/node-api@'),
-    ]);
-    expect((await openOptionalEngine('duckdb')).name).toBe('duckdb');
   });
 });

@@ -2,12 +2,11 @@ import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PassThrough, Writable } from 'node:stream';
-import { DataType, Dictionary, Int32, type Table, Utf8, vectorFromArray } from 'apache-arrow';
+import { Dictionary, Int32, type Table, Utf8, vectorFromArray } from 'apache-arrow';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { textTable } from '../../selection/tables/index.ts';
 import { writeSafely } from '../../selection/tables/output.ts';
-import { RowStore } from '../../selection/tables/row-store.ts';
 import { openSink, openStreamSink } from '../../selection/tables/table-sink.ts';
 import { collectTable, openTables } from '../../selection/tables/table-source.ts';
 import { failureOf, int32, tableOfColumns, temporaryFolder, texts } from './fixtures.ts';
@@ -195,66 +194,5 @@ describe('openStreamSink()', () => {
     });
     expect(failure.code).toBe('OUTPUT_FAILED');
     expect(failure.message).toContain('Cannot write the pipe: EPIPE');
-  });
-});
-
-describe('RowStore', () => {
-  const rowsOf = (length: number): fc.Arbitrary<number[]> => fc.array(fc.nat(length - 1), { maxLength: 10 });
-
-  it.each(fixtureNames.filter(name => !/^(delta|replaced|sliced)/.test(name)))(
-    'gives back chosen rows of %s in any order',
-    async name => {
-      const table = await collectTable(await openTables([fixture(folder, name)]));
-      const choice = fc
-        .tuple(...table.batches.map(({ numRows }) => rowsOf(numRows)))
-        .chain(rows => fc.tuple(fc.constant(rows), fc.shuffledSubarray(rows.flat().map((_, i) => i))));
-      await fc.assert(
-        fc.asyncProperty(choice, async ([rows, order]) => {
-          const store = new RowStore(table.schema);
-          let first = 0;
-          const kept: number[] = [];
-          for (const [b, batch] of table.batches.entries()) {
-            store.append(batch, Int32Array.from(rows[b]!));
-            for (const row of rows[b]!) kept.push(first + row);
-            first += batch.numRows;
-          }
-          expect(store.rows).toBe(kept.length);
-          const path = freshPath('arrow');
-          const sink = await openSink(path, { schema: store.schema, format: 'arrow' });
-          for (const batch of store.take(Int32Array.from(order))) await sink.write(batch);
-          await sink.finish();
-          const { columns } = await readAll(await openTables([path]));
-          for (const [column, cells] of Object.entries(columns))
-            expect(cells).toEqual(order.map(place => fixtureColumns[column]![kept[place]!]));
-        }),
-        { numRuns: 8 },
-      );
-    },
-  );
-
-  it('tells entries of several dictionaries apart, and is empty once cleared', async () => {
-    const table = await collectTable(await openTables([fixture(folder, 'replaced.arrows')]));
-    const store = new RowStore(table.schema);
-    for (const batch of table.batches) store.append(batch, Int32Array.of(1, 0));
-    const cells = [...store.take()].flatMap(batch => [...batch.getChild('user')!]);
-    expect(cells).toEqual(['bo', 'ada', 'ada', 'cy', null, 'di']);
-    expect(store.byteLength).toBeGreaterThan(0);
-    store.clear();
-    expect([store.rows, store.byteLength, [...store.take()].length]).toEqual([0, 0, 0]);
-  });
-
-  it('gives batches of at most 65536 rows', () => {
-    const table = textTable({ a: ['x', 'y'] });
-    const store = new RowStore(table.schema);
-    store.append(table.batches[0]!, new Int32Array(70_000).fill(1));
-    expect([...store.take()].map(({ numRows }) => numRows)).toEqual([65_536, 4464]);
-  });
-
-  it('keeps the types, and gives dictionaries Int32 indices', async () => {
-    const { schema } = await openTables([fixture(folder, 'dictionary.arrow')]);
-    const types = new RowStore(schema).schema.fields.map(({ type }) => type);
-    expect(String(types[0])).toBe('Dictionary<Int32, Utf8>');
-    expect(types.slice(1).map(String)).toEqual(schema.fields.slice(1).map(({ type }) => String(type)));
-    expect(DataType.isDictionary(types[0])).toBe(true);
   });
 });

@@ -8,6 +8,7 @@ import {
   tablesOf,
   type InputOptions,
 } from './curate-options.ts';
+import { countedSource } from './counted-source.ts';
 import { fileDigest } from './digest.ts';
 import { parseClickhouseUrl } from './engines/clickhouse-url.ts';
 import type { DatabaseSource } from './engines/engine.ts';
@@ -21,8 +22,10 @@ import { OpenedFile } from './tables/table-file.ts';
 export interface OpenedInputs {
   readonly source: TableSource | DatabaseSource;
   readonly columns: RecordColumns;
-  /** What the manifest says about them, once the rows are counted. */
-  describe(rows: number): InputRecord[];
+  /** Rows of each input, as far as the passes so far have shown; the rest is read. `total`: rows of all together. */
+  rows(total: number): Promise<readonly number[]>;
+  /** What the manifest says about them, by their rows. */
+  describe(rows: readonly number[]): InputRecord[];
   /** Refuses files that are no longer those that were hashed. */
   checkUnchanged(): Promise<void>;
 }
@@ -52,7 +55,10 @@ function openDatabase(url: string, options: InputOptions): OpenedInputs {
   return {
     source: { url },
     columns: resolvedColumns(options.columns, []),
-    describe: rows => [{ kind: 'database', path: `clickhouse://${shown}`, bytes: null, sha256: null, rows }],
+    rows: total => Promise.resolve([total]),
+    describe: ([rows]) => [
+      { kind: 'database', path: `clickhouse://${shown}`, bytes: null, sha256: null, rows: rows! },
+    ],
     checkUnchanged: () => Promise.resolve(),
   };
 }
@@ -84,7 +90,7 @@ async function hashed(
 
 function recordOf(
   { file, digest }: Hashed,
-  place: { path: string; isStdin: boolean; rows: number | null },
+  place: { path: string; isStdin: boolean; rows: number },
 ): InputRecord {
   const { path, isStdin, rows } = place;
   return {
@@ -110,19 +116,21 @@ export async function openInputs(options: InputOptions & OpenInputsOptions): Pro
     throw argument(`the output ${out} is the input`, 'Choose another name');
   const files = await hashed(paths, { ...options, format });
   stage(options, 'read');
-  const opened = await openTables(paths, { format, onError, longestRow });
+  const opened = countedSource(await openTables(paths, { format, onError, longestRow }));
   const columns = resolvedColumns(options.columns, opened.schema.names.map(String));
   const base = dirname(resolve(manifest ?? out ?? '.'));
   return {
-    source: normalisedSource(opened, { user: columns.user, modes, isOpaque: engineOf(options) === 'duckdb' }),
+    source: normalisedSource(opened, {
+      user: columns.user,
+      modes,
+      isOpaque: engineOf(options) === 'duckdb',
+      owners: options.owners,
+    }),
     columns,
+    rows: async total => (files.length === 1 ? [total] : opened.rowsByFile()),
     describe: rows =>
       files.map((found, at) =>
-        recordOf(found, {
-          path: relative(base, resolve(paths[at]!)),
-          isStdin,
-          rows: files.length === 1 ? rows : null,
-        }),
+        recordOf(found, { path: relative(base, resolve(paths[at]!)), isStdin, rows: rows[at]! }),
       ),
     checkUnchanged: async () => {
       for (const { file } of files) await file.checkUnchanged();

@@ -1,16 +1,18 @@
 import type { OpenedInputs } from './curate-inputs.ts';
-import { outputColumns, type ResolvedOptions, usesTokenizer } from './curate-options.ts';
+import { needsTokens, outputColumns, type ResolvedOptions, usesTokenizer } from './curate-options.ts';
 import { contractVersion } from './contract.ts';
 import type { SelectionCounts } from './engines/engine.ts';
 import {
   type FileRecord,
   type Manifest,
+  type OwnersRecord,
   type ScorerRecord,
   type SelectionStatistics,
   toolVersion,
 } from './manifest.ts';
 import type { OutputFacts } from './output-facts.ts';
-import type { PrivacyCost } from './safety.ts';
+import { ownerChoices } from './owners-options.ts';
+import { type PrivacyCost, statusOf } from './safety.ts';
 import { contributionStatistics } from './statistics.ts';
 import { formatOf } from './tables/index.ts';
 
@@ -24,9 +26,13 @@ export interface Written {
 export interface CurateRun {
   readonly options: ResolvedOptions;
   readonly inputs: OpenedInputs;
+  /** Rows of each input. */
+  readonly rowsOfInputs: readonly number[];
   readonly counts: SelectionCounts;
   readonly engine: Manifest['engine'];
   readonly written: Written;
+  /** Null where none were counted. */
+  readonly tokensBefore: number | null;
   readonly scorer: ScorerRecord | null;
   readonly privacyCost: readonly PrivacyCost[];
 }
@@ -53,26 +59,38 @@ function policiesOf(options: ResolvedOptions): Manifest['policies'] {
   return { nullUsers, duplicates, onError, userNormalize };
 }
 
-function tokenizerOf(options: ResolvedOptions): Manifest['tokenizer'] {
-  const { tokenizer } = options;
-  return tokenizer === undefined || !usesTokenizer(options)
-    ? null
-    : { name: tokenizer.name, hash: tokenizer.hash };
+function nameOf({ tokenizer }: ResolvedOptions): Manifest['tokenizer'] {
+  return tokenizer === undefined ? null : { name: tokenizer.name, hash: tokenizer.hash };
 }
 
-function statisticsOf({ counts, written }: CurateRun): SelectionStatistics {
+function tokenizerOf(options: ResolvedOptions): Manifest['tokenizer'] {
+  return usesTokenizer(options) ? nameOf(options) : null;
+}
+
+function ownersOf({ owners, rule, choices = [] }: ResolvedOptions): OwnersRecord | null {
+  if (owners === undefined) return null;
+  const isPublic = (name: string): boolean =>
+    choices.some(choice => choice.name === name && statusOf(choice) === 'public');
+  return { separator: owners.separator, public: ownerChoices(rule).filter(isPublic) };
+}
+
+function statisticsOf({ options, counts, written, tokensBefore }: CurateRun): SelectionStatistics {
   const { facts } = written;
+  // With several owners no closed form says what another cap would keep.
+  const caps = options.owners === undefined ? {} : { caps: [] };
   return {
     notPrivate: true,
-    before: contributionStatistics(counts.contributions),
-    after: contributionStatistics(facts.contributions),
+    before: contributionStatistics(counts.contributions, caps),
+    after: contributionStatistics(facts.contributions, caps),
+    tokenizer: facts.tokens === null ? null : nameOf(options),
+    tokensBefore,
     tokensAfter: facts.tokens?.total ?? null,
     similarUsers: facts.similarUsers,
     duplicates: facts.duplicates,
   };
 }
 
-function countsOf({ inputs, counts, written }: CurateRun): Manifest['result'] {
+function countsOf({ options, inputs, counts, written }: CurateRun): Manifest['result'] {
   const { facts } = written;
   const { source } = inputs;
   const skipped = 'url' in source ? {} : Object.fromEntries(source.skipped);
@@ -84,14 +102,14 @@ function countsOf({ inputs, counts, written }: CurateRun): Manifest['result'] {
     dropped: counts.dropped,
     skipped,
     maximumPerUser: facts.maximumPerUser,
-    maximumTokensPerUser: facts.tokens?.maximumPerUser ?? null,
+    maximumTokensPerUser: needsTokens(options.rule) ? (facts.tokens?.maximumPerUser ?? null) : null,
     keptIds: facts.keptIds,
   };
 }
 
 /** The manifest of a selection that is written and checked. */
 export function manifestOf(run: CurateRun): Manifest {
-  const { options, inputs, counts, engine, written, scorer, privacyCost } = run;
+  const { options, inputs, rowsOfInputs, engine, written, scorer, privacyCost } = run;
   return {
     format: 'privacy-unit/selection',
     version: 2,
@@ -103,9 +121,10 @@ export function manifestOf(run: CurateRun): Manifest {
     rule: ruleOf(options),
     columns: columnsOf(options),
     numberedIds: options.columns.id === null,
+    owners: ownersOf(options),
     policies: policiesOf(options),
     privacyCost,
-    inputs: inputs.describe(counts.recordsIn),
+    inputs: inputs.describe(rowsOfInputs),
     output: { ...written.file, tableFormat: options.out === '-' ? 'arrow' : formatOf(options.out) },
     result: countsOf(run),
     tokenizer: tokenizerOf(options),

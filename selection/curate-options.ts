@@ -4,6 +4,8 @@ import type { Writable } from 'node:stream';
 import { checkChoice, checkCount, DpError } from '../accounting/check.ts';
 import type { SelectionEngineName } from './engines/engine.ts';
 import { type LengthUnit, lengthUnits, type SelectionTokenizer } from './lengths.ts';
+import { checkOwnerForm, checkOwners } from './owners-options.ts';
+import type { OwnerForm } from './owners-column.ts';
 import type { DuplicatePolicy, NullUserPolicy, RecordColumns } from './records.ts';
 import { type CapRule, checkCapRule, usesLengths, usesScores } from './rule.ts';
 import type { SelectionChoice } from './safety.ts';
@@ -34,6 +36,12 @@ export interface InputOptions {
   /** What `-` reads. */
   readonly stdin?: AsyncIterable<Uint8Array> | undefined;
   readonly columns: ColumnChoice;
+  /**
+   * Given where the user column names all owners of a record, each of whom counts: a column of lists (`separator: null`)
+   * or text that is cut at every `separator`. A row where one of them is null or empty, or that has none,
+   * is a row without a user. Selected in memory, by `builtin`; see `selectOwned`.
+   */
+  readonly owners?: OwnerForm | undefined;
   readonly nullUsers?: NullUserPolicy | undefined;
   readonly duplicates?: DuplicatePolicy | undefined;
   /** Rows of JSON lines and CSV that cannot be read: refused (default), or left out and counted. */
@@ -68,12 +76,18 @@ export interface CurateOptions extends InputOptions {
   readonly rule: CurateRule;
   /** What longest and shortest compare; default bytes. */
   readonly lengthUnit?: LengthUnit | undefined;
-  /** Needed for token caps, lengths in tokens and `random-chunk`. */
+  /**
+   * Needed for token caps, lengths in tokens and `random-chunk`. Where it is given tokens are counted before and after,
+   * which takes another pass over the texts.
+   */
   readonly tokenizer?: SelectionTokenizer | undefined;
   readonly scorer?: Scorer | undefined;
   /** The user's declaration about the score column. */
   readonly scoreProvenance?: Provenance | undefined;
-  /** Decisions behind the rule that are not public constants, with what they cost; default none. */
+  /**
+   * Decisions behind the rule that are not public constants, with what they cost; default none. Records of several
+   * owners need `owner-graph` here, and where the rule looks into records `owner-order` as well.
+   */
   readonly choices?: readonly SelectionChoice[] | undefined;
   /** Whether to look for texts of several users among the kept records, as a warning; default true. */
   readonly comparesTexts?: boolean | undefined;
@@ -145,6 +159,7 @@ export function checkInputOptions(options: InputOptions): void {
   checkCount(memory, { verb: 'select', name: 'memory' });
   checkCount(threads, { verb: 'select', name: 'threads' });
   checkCount(longestRow, { verb: 'select', name: 'longestRow' });
+  if (options.owners !== undefined) checkOwnerForm(options.owners, engine);
   if (engine === 'clickhouse' && userNormalize.length > 0)
     throw argument('clickhouse cannot rewrite user ids', 'Rewrite them in the table first');
   if (tables.includes('-') && (tables.length > 1 || stdin === undefined)) {
@@ -185,6 +200,7 @@ export function checkOptions(options: CurateOptions): void {
   if (typeof columns !== 'function') checkColumns(columns, options);
   checkInputOptions(options);
   checkOutput(options);
+  if (options.owners !== undefined) checkOwners(options);
   if (engineOf(options) !== 'builtin' && scorer !== undefined && usesScores(rule.strategy))
     throw argument('a model scores records for builtin alone', 'Use builtin, or a score column');
 }

@@ -4,7 +4,7 @@ import { basename, dirname, join, relative, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { DpError } from '../accounting/check.ts';
 import { openInputs, type OpenedInputs } from './curate-inputs.ts';
-import { type CurateRun, manifestOf, type Written } from './curate-manifest.ts';
+import { type CurateRun, manifestOf } from './curate-manifest.ts';
 import { openMemoryEngine } from './curate-memory.ts';
 import {
   checkColumns,
@@ -30,12 +30,14 @@ import {
 import { openSelectionEngine } from './engines/open.ts';
 import { type Manifest, manifestPathOf, manifestText, type SelectionStatistics } from './manifest.ts';
 import { type OutputFacts, outputFacts } from './output-facts.ts';
+import { openOwnersEngine } from './owners-engine.ts';
 import { usesScores } from './rule.ts';
 import { type PrivacyCost, privacyCostOf } from './safety.ts';
 import { checkScoreSource } from './scorer.ts';
 import { formatOf } from './tables/index.ts';
 import { extensionOf } from './tables/formats.ts';
 import { checkFree, writeFailure, writeSafely } from './tables/output.ts';
+import { countTokens } from './tokens.ts';
 import { withWorkFolder } from './work-folder.ts';
 
 export type { ColumnChoice, CurateOptions, CurateRule, CurateStage, InputOptions } from './curate-options.ts';
@@ -59,6 +61,8 @@ export interface CurateResult {
   /** Path of the manifest; empty where there is none. */
   readonly manifest: string;
   readonly engine: Manifest['engine'];
+  /** Given where every owner of a record counts. */
+  readonly owners: Manifest['owners'];
   readonly privacyCost: readonly PrivacyCost[];
   readonly statistics: SelectionStatistics;
   /** Identical texts among the kept records; null where texts were not compared. */
@@ -86,7 +90,8 @@ function nothingKept({ rule }: ResolvedOptions, counts: SelectionCounts): DpErro
 function checkWritten(facts: OutputFacts, counts: SelectionCounts, options: ResolvedOptions): void {
   const { recordsPerUser, tokensPerUser = null } = options.rule;
   const isCounted = !needsTokens(options.rule);
-  const expected = isCounted ? keptCount(counts.contributions, recordsPerUser) : facts.rows;
+  const fromCap = isCounted ? keptCount(counts.contributions, recordsPerUser) : facts.rows;
+  const expected = counts.recordsKept ?? fromCap;
   const faults: [boolean, string][] = [
     [facts.maximumPerUser > (recordsPerUser ?? Infinity), `${facts.maximumPerUser} records of one user`],
     [(facts.tokens?.maximumPerUser ?? 0) > (tokensPerUser ?? Infinity), 'a user above the token cap'],
@@ -127,12 +132,13 @@ function outputOf({ out }: ResolvedOptions, path: string): SelectionOutput {
 
 async function readBack(path: string, job: Job, format: 'arrow' | 'parquet'): Promise<OutputFacts> {
   const { options, folder } = job;
-  const { rule, tokenizer, memory = defaultMemory, comparesTexts = true, signal } = options;
+  const { owners, tokenizer, memory = defaultMemory, comparesTexts = true, signal } = options;
   const { user, id, text = null } = outputColumns(options.columns);
   return outputFacts(path, {
     format,
     columns: { user, id, text },
-    tokenizer: needsTokens(rule) ? tokenizer : undefined,
+    owners,
+    tokenizer: text === null ? undefined : tokenizer,
     comparesTexts,
     folder,
     memoryLimit: memory,
@@ -144,10 +150,13 @@ async function readBack(path: string, job: Job, format: 'arrow' | 'parquet'): Pr
 async function writeAndCheck(
   job: Job,
   temporary: string,
-): Promise<{ counts: SelectionCounts; written: Written }> {
+): Promise<Pick<CurateRun, 'counts' | 'rowsOfInputs' | 'tokensBefore' | 'written'>> {
   const { options, engine, inputs } = job;
   const output = outputOf(options, temporary);
-  const counts = await engine.select(requestOf(job), output);
+  const request = requestOf(job);
+  const counts = await engine.select(request, output);
+  const tokensBefore = await countTokens(request, counts);
+  const rowsOfInputs = await inputs.rows(counts.recordsIn);
   await inputs.checkUnchanged();
   if (counts.contributions.size === 0) throw nothingKept(options, counts);
   stage(options, 'check');
@@ -156,7 +165,7 @@ async function writeAndCheck(
   checkWritten(facts, counts, options);
   const path = options.out === '-' ? '-' : pathFrom(options, options.out);
   const file = { path, ...(await fileDigest(temporary, options)), rows: facts.rows };
-  return { counts, written: { facts, file } };
+  return { counts, rowsOfInputs, tokensBefore, written: { facts, file } };
 }
 
 /** Path of the manifest, null where none is wanted. */
@@ -239,6 +248,7 @@ function resultOf(run: CurateRun, manifest: Manifest): CurateResult {
     out: run.options.out,
     manifest: manifestPath(run.options) ?? '',
     engine: manifest.engine,
+    owners: manifest.owners,
     privacyCost: manifest.privacyCost,
     statistics: manifest.statistics!,
     crossUserDuplicates: run.written.facts.duplicates?.identical.all ?? null,
@@ -247,8 +257,9 @@ function resultOf(run: CurateRun, manifest: Manifest): CurateResult {
 
 /** The engine for a rule: what needs whole texts is done in memory. */
 async function engineFor(options: CurateOptions): Promise<SelectionEngine> {
-  const { rule, scorer, onProgress } = options;
+  const { rule, scorer, owners, onProgress } = options;
   const name = engineOf(options);
+  if (owners !== undefined) return openOwnersEngine(owners);
   const isScored = scorer !== undefined && usesScores(rule.strategy);
   if (name === 'builtin' && (isScored || rule.strategy === 'random-chunk'))
     return openMemoryEngine({ scorer, onProgress });
@@ -290,7 +301,11 @@ async function curateIn(options: CurateOptions, folder: string): Promise<CurateR
  * caps; a manifest beside it lets `verifyManifest` and the trainer check that again. Everything is user-local, so
  * selection spends no privacy unless `choices` say so; raw counts in the result and the manifest are not private.
  *
- * No table is held as a whole, save under `random-chunk` or with a `scorer`.
+ * No table is held as a whole, save under `random-chunk` or with a `scorer`; with `owners` all but the texts is held.
+ *
+ * With `owners` the user column names every owner of a record, and each of them keeps at most what the caps say
+ * (`selectOwned`). That is not user-local, so `choices` must declare `owner-graph`, and `owner-order` for every rule that
+ * looks into records. Statistics then count a record for each of its owners, and rows come out in order of all owners.
  *
  * @throws DpError what `expandInputs`, `openTables` and `readRecords` throw; `OUTPUT_EXISTS`; `INVALID_ARGUMENT` for a
  *   rule that does not fit the options or a scorer that is not public; `INVALID_DATA` where nothing would be kept;
@@ -306,6 +321,19 @@ async function curateIn(options: CurateOptions, folder: string): Promise<CurateR
  * const options = { columns: { user: 'user', id: 'id' }, rule: { strategy: 'random', recordsPerUser: 1, seed: '42' } };
  * const result = await curate({ table: `${folder}/in.arrow`, out: `${folder}/out.parquet`, ...options });
  * [result.recordsIn, result.recordsKept, result.maxPerUser]; // [3, 2, 1]
+ * ```
+ * @example
+ * ```ts
+ * import { mkdtempSync, writeFileSync } from 'node:fs';
+ * import { tmpdir } from 'node:os';
+ * const folder = mkdtempSync(`${tmpdir()}/example-`);
+ * writeFileSync(`${folder}/mail.csv`, 'to,id\nada;bo,1\nada,2\nbo;cy,3\n');
+ * const result = await curate({
+ *   table: `${folder}/mail.csv`, out: `${folder}/out.parquet`, columns: { user: 'to', id: 'id' },
+ *   owners: { separator: ';' }, choices: [{ name: 'owner-graph', origin: { kind: 'public' } }],
+ *   rule: { strategy: 'random', recordsPerUser: 1, seed: '42' },
+ * });
+ * [result.users, result.recordsIn, result.maxPerUser]; // [3, 3, 1]
  * ```
  */
 export async function curate(options: CurateOptions): Promise<CurateResult> {

@@ -50,6 +50,7 @@ export {
   contributionStatistics,
   type ContributionStatistics,
   defaultCaps,
+  type RuleEffect,
 } from './statistics.ts';
 export { defaultShares, SizeHistogram, sizeStatistics, type SizeStatistics } from './statistics-sizes.ts';
 export {
@@ -93,6 +94,7 @@ export {
   ownerLists,
   selectOwned,
 } from './owners.ts';
+export type { OwnerForm } from './owners-column.ts';
 export {
   normaliseUser,
   userIdVariants,
@@ -144,6 +146,7 @@ export {
   type InputRecord,
   type Manifest,
   manifestPathOf,
+  type OwnersRecord,
   readManifest,
   type ScorerRecord,
   type SelectionStatistics,
@@ -165,5 +168,12 @@ export {
   type CurateStage,
   type InputOptions,
 } from './curate.ts';
-export { type Survey, type SurveyDescription, surveyTables, type SurveyOptions } from './survey.ts';
+export {
+  type EffectsOptions,
+  type Survey,
+  type SurveyDescription,
+  type SurveyEffects,
+  surveyTables,
+  type SurveyOptions,
+} from './survey.ts';
 export { isHeldOut } from './held-out.ts';

@@ -5,6 +5,7 @@ import { contractVersion } from './contract.ts';
 import type { DuplicateReport } from './duplicates.ts';
 import type { SelectionEngineName } from './engines/engine.ts';
 import type { LengthUnit } from './lengths.ts';
+import type { OwnerForm } from './owners-column.ts';
 import type { DuplicatePolicy, NullUserPolicy } from './records.ts';
 import type { SelectionStrategy, TokenPolicy } from './rule.ts';
 import { parsePrivacyCost, type PrivacyCost } from './safety.ts';
@@ -39,8 +40,14 @@ export interface InputRecord {
   /** Null for a database, as is the hash. */
   readonly bytes: number | null;
   readonly sha256: string | null;
-  /** Null where there are several files: rows are counted over all of them. */
+  /** Rows read of it; null in manifests of several files that did not count them yet. */
   readonly rows: number | null;
+}
+
+/** How a column names all owners of a record, and what the selection takes as public for their sake. */
+export interface OwnersRecord extends OwnerForm {
+  /** `owner-graph`: who owns which record; `owner-order`: what of records the rule goes by. The rest has a cost. */
+  readonly public: readonly string[];
 }
 
 /** How contributions looked before and after. */
@@ -49,7 +56,11 @@ export interface SelectionStatistics {
   readonly notPrivate: true;
   readonly before: ContributionStatistics;
   readonly after: ContributionStatistics;
-  /** Tokens that were kept; null where none were counted. */
+  /** What tokens were counted with; null where none were. */
+  readonly tokenizer: { readonly name: string; readonly hash: string } | null;
+  /** Tokens of all records that could be selected; null where none were counted, as is `tokensAfter`. */
+  readonly tokensBefore: number | null;
+  /** Tokens that were kept. */
   readonly tokensAfter: number | null;
   /** Kept users whose id differs from another by case, white space or Unicode normalisation alone. */
   readonly similarUsers: number;
@@ -86,6 +97,11 @@ export interface Manifest {
     readonly score: string | null;
   };
   readonly numberedIds: boolean;
+  /**
+   * How the user column names all owners of a record, each of whom counts as a user; null where it names one user. Rows are
+   * then in order of their owners, sorted and each once, and then of their ids.
+   */
+  readonly owners: OwnersRecord | null;
   readonly policies: {
     readonly nullUsers: NullUserPolicy;
     readonly duplicates: DuplicatePolicy;
@@ -169,8 +185,11 @@ export async function writeManifest(
 }
 
 /** A manifest as it may lie on the disk: version 1 lacks what came later. */
-type StoredManifest = Omit<Manifest, 'privacyCost' | 'statistics'> &
-  Partial<Pick<Manifest, 'privacyCost' | 'statistics'>>;
+type StoredManifest = Omit<Manifest, 'privacyCost' | 'statistics' | 'owners'> &
+  Partial<Pick<Manifest, 'privacyCost' | 'owners'>> & { readonly statistics?: StoredStatistics | null };
+
+type StoredStatistics = Omit<SelectionStatistics, 'tokenizer' | 'tokensBefore'> &
+  Partial<Pick<SelectionStatistics, 'tokenizer' | 'tokensBefore'>>;
 
 function isManifest(value: unknown): value is StoredManifest {
   if (typeof value !== 'object' || value === null) return false;
@@ -187,6 +206,13 @@ function unreadable(path: string, reason: string, advice: string, cause?: unknow
   return new DpError('INVALID_DATA', `Cannot read ${path}: ${reason}. ${advice}.`, { cause });
 }
 
+/** Early manifests of version 2 did not count tokens before. */
+function completedStatistics(statistics: StoredManifest['statistics']): SelectionStatistics | null {
+  if (statistics === undefined || statistics === null) return null;
+  const { tokenizer = null, tokensBefore = null } = statistics;
+  return { ...statistics, tokenizer, tokensBefore };
+}
+
 /** Fills in what version 1 did not say because it knew of nothing else. */
 function completed(stored: StoredManifest): Manifest {
   return {
@@ -197,9 +223,10 @@ function completed(stored: StoredManifest): Manifest {
       userNormalize: stored.policies?.userNormalize ?? [],
     },
     privacyCost: parsePrivacyCost(stored.privacyCost ?? []),
+    owners: stored.owners ?? null,
     inputs: stored.inputs.map(input => ({ ...input, kind: input.kind ?? 'file' })),
     result: { ...stored.result, skipped: stored.result.skipped ?? {} },
-    statistics: stored.statistics ?? null,
+    statistics: completedStatistics(stored.statistics),
   };
 }
 

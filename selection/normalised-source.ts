@@ -10,13 +10,22 @@ import {
   Vector,
 } from 'apache-arrow';
 import { TextBuilder } from './tables/build.ts';
+import { type OwnerForm } from './owners-column.ts';
+import { OwnersMap } from './owners-normalised.ts';
 import { isTextType, textCells } from './tables/cells.ts';
 import type { TableFile } from './tables/table-file.ts';
 import type { BatchOptions, SourceBatch, TableSource } from './tables/table-source.ts';
 import { normaliseUser, type UserNormalisation } from './user-ids.ts';
 
+/** Rewrites one column. */
+interface ColumnMap {
+  /** The type that a column has afterwards; the same object for all batches of it. */
+  typeOf(type: DataType): DataType;
+  column(data: Data): Data;
+}
+
 /** Rewrites the users of batches; a dictionary is rewritten once. */
-class UserMap {
+class UserMap implements ColumnMap {
   readonly #modes: readonly UserNormalisation[];
   readonly #text: Utf8 = new Utf8();
   readonly #types: Map<number, Dictionary> = new Map();
@@ -26,7 +35,6 @@ class UserMap {
     this.#modes = modes;
   }
 
-  /** The type that a column has afterwards; the same object for all batches of it. */
   typeOf(type: DataType): DataType {
     if (!DataType.isDictionary(type)) return this.#text;
     const found = this.#types.get(type.id) ?? new Dictionary(this.#text, type.indices, type.id);
@@ -61,10 +69,10 @@ class NormalisedSource implements TableSource {
   readonly schema: Schema;
   readonly #source: TableSource;
   readonly #user: string;
-  readonly #map: UserMap;
+  readonly #map: ColumnMap;
   readonly #isOpaque: boolean;
 
-  constructor(source: TableSource, map: UserMap, options: { user: string; isOpaque: boolean }) {
+  constructor(source: TableSource, map: ColumnMap, options: { user: string; isOpaque: boolean }) {
     this.#source = source;
     this.#user = options.user;
     this.#map = map;
@@ -108,14 +116,22 @@ class NormalisedSource implements TableSource {
  * The same table with its user ids rewritten by a public map of single ids. Whole numbers stay as they are.
  *
  * @param options - `user`: name of the column, which may be absent; `modes`: see `normaliseUser`; `isOpaque`: calls no
- *   file Parquet, so that an engine which reads Parquet by itself takes the rows from here and not past the map
+ *   file Parquet, so that an engine which reads Parquet by itself takes the rows from here and not past the map;
+ *   `owners`: the column names several users a record, each of whom is rewritten
  */
 export function normalisedSource(
   source: TableSource,
-  options: { user: string; modes: readonly UserNormalisation[]; isOpaque: boolean },
+  options: {
+    user: string;
+    modes: readonly UserNormalisation[];
+    isOpaque: boolean;
+    owners?: OwnerForm | undefined;
+  },
 ): TableSource {
-  const { user, modes } = options;
+  const { user, modes, owners } = options;
   const field = source.schema.fields.find(({ name }) => name === user);
-  if (modes.length === 0 || field === undefined || !isTextType(field.type)) return source;
+  if (modes.length === 0 || field === undefined) return source;
+  if (owners !== undefined) return new NormalisedSource(source, new OwnersMap(owners, modes), options);
+  if (!isTextType(field.type)) return source;
   return new NormalisedSource(source, new UserMap(modes), options);
 }

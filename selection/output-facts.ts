@@ -3,10 +3,20 @@ import { DpError } from '../accounting/check.ts';
 import { DuplicateCounter, type DuplicateReport } from './duplicates.ts';
 import { KeptIds } from './kept-ids.ts';
 import type { SelectionTokenizer } from './lengths.ts';
+import {
+  cellsOf,
+  type ColumnPlace,
+  ownerRows,
+  type OwnerRows,
+  type RowCells,
+  wholeCells,
+} from './output-cells.ts';
+import type { OwnerForm } from './owners-column.ts';
+import { OwnerCounts } from './owners-facts.ts';
 import { SimilarUsers } from './similar-users.ts';
-import { isIntegerType, isTextType, textCells, type TextCells } from './tables/cells.ts';
+import { contributionsOf } from './statistics.ts';
+import type { TextCells } from './tables/cells.ts';
 import type { TableFormat } from './tables/index.ts';
-import { invalidFile } from './tables/source.ts';
 import { openTables } from './tables/table-source.ts';
 
 /** What a selected table holds, read back from its file; raw values, not private. */
@@ -16,7 +26,10 @@ export interface OutputFacts {
   readonly maximumPerUser: number;
   /** See `keptIdsDigest`. */
   readonly keptIds: string;
-  /** Rows go up by (user, id) as UTF-8 bytes, none twice. Where not, counts per user are too low. */
+  /**
+   * Rows go up by (user, id) as UTF-8 bytes, none twice; by all owners and then id where there may be several. Where not,
+   * counts per user may be too low.
+   */
   readonly isCanonical: boolean;
   /** Records of a user to number of users with so many. */
   readonly contributions: ReadonlyMap<number, number>;
@@ -31,6 +44,8 @@ export interface OutputFacts {
 export interface OutputFactsOptions {
   readonly format: TableFormat;
   readonly columns: { readonly user: string; readonly id: string; readonly text: string | null };
+  /** Given where the user column names all owners of a record: each of them is a user. */
+  readonly owners?: OwnerForm | undefined;
   /** Given where tokens are to be counted. */
   readonly tokenizer?: SelectionTokenizer | undefined;
   /** Whether to look for texts that several users have. */
@@ -51,8 +66,19 @@ function areSame(left: Uint8Array, right: Uint8Array): boolean {
   return true;
 }
 
+/** Takes the rows of a table in order. */
+interface FactsReader<Users> {
+  add(cells: RowCells & { readonly users: Users }): void;
+  facts(): OutputFacts;
+}
+
+function duplicateCounter({ memoryLimit, comparesTexts }: OutputFactsOptions): DuplicateCounter | undefined {
+  const limit = Math.max(1, Math.min(2 ** 28, Math.floor(memoryLimit / 4)));
+  return comparesTexts ? new DuplicateCounter({ memoryLimit: limit }) : undefined;
+}
+
 /** Counts rows that come user by user; holds one user and no rows. */
-class Reader {
+class Reader implements FactsReader<TextCells> {
   readonly #options: OutputFactsOptions;
   readonly #ids: KeptIds;
   readonly #similar: SimilarUsers;
@@ -70,15 +96,14 @@ class Reader {
   #tokens = 0;
 
   constructor(options: OutputFactsOptions) {
-    const { memoryLimit, folder, comparesTexts } = options;
+    const { memoryLimit, folder } = options;
     this.#options = options;
     this.#ids = new KeptIds({ folder, memoryLimit: memoryLimit / 4 });
     this.#similar = new SimilarUsers(memoryLimit / 8);
-    const limit = Math.max(1, Math.min(2 ** 28, Math.floor(memoryLimit / 4)));
-    this.#duplicates = comparesTexts ? new DuplicateCounter({ memoryLimit: limit }) : undefined;
+    this.#duplicates = duplicateCounter(options);
   }
 
-  add(cells: { users: TextCells; ids: TextCells; texts: TextCells | undefined }): void {
+  add(cells: RowCells & { readonly users: TextCells }): void {
     const { users, ids, texts } = cells;
     for (let row = 0; row < users.length; row++) {
       this.#addKeys(users.bytes(row), ids.bytes(row));
@@ -136,29 +161,76 @@ class Reader {
   }
 }
 
-/** The cells of a column, none of them null or ill-formed. */
-function wholeCells(data: Data, place: { path: string; name: string; firstRow: number }): TextCells {
-  const { path, name, firstRow } = place;
-  const fault = (what: string): DpError =>
-    invalidFile(path, `column ${JSON.stringify(name)} ${what}`, 'Give a table that select wrote');
-  if (!isTextType(data.type) && !isIntegerType(data.type)) throw fault('is neither text nor whole numbers');
-  const cells = textCells(data);
-  const found = cells.firstDefect();
-  if (found !== undefined) throw fault(`holds ${found.defect} in row ${firstRow + found.row + 1}`);
-  if (data.nullCount === 0 && data.dictionary === undefined) return cells;
-  for (let row = 0; row < cells.length; row++)
-    if (cells.isNull(row)) throw fault(`is null in row ${firstRow + row + 1}`);
-  return cells;
+/** Counts rows of several owners, each row for every owner; texts are compared between lists of owners. */
+class OwnedReader implements FactsReader<OwnerRows> {
+  readonly #options: OutputFactsOptions;
+  readonly #ids: KeptIds;
+  readonly #owners: OwnerCounts;
+  readonly #duplicates: DuplicateCounter | undefined;
+  #rows = 0;
+  #totalTokens = 0;
+
+  constructor(options: OutputFactsOptions) {
+    const { memoryLimit, folder } = options;
+    this.#options = options;
+    this.#ids = new KeptIds({ folder, memoryLimit: memoryLimit / 4 });
+    this.#owners = new OwnerCounts(memoryLimit / 8);
+    this.#duplicates = duplicateCounter(options);
+  }
+
+  add(cells: RowCells & { readonly users: OwnerRows }): void {
+    const { users, ids, texts } = cells;
+    const { tokenizer } = this.#options;
+    for (let row = 0; row < users.length; row++) {
+      const tokens =
+        texts === undefined || tokenizer === undefined ? 0 : tokenizer.encode(texts.text(row)).length;
+      this.#owners.add(users.at(row), ids.bytes(row), tokens);
+      this.#ids.add(ids.bytes(row));
+      this.#totalTokens += tokens;
+      this.#rows += 1;
+      if (texts !== undefined) this.#duplicates?.add(this.#owners.lists - 1, texts.bytes(row));
+    }
+  }
+
+  facts(): OutputFacts {
+    const { records, users, isCanonical, similarUsers, mostTokens } = this.#owners;
+    const contributions = contributionsOf(records);
+    const hasTokens = this.#options.tokenizer !== undefined;
+    return {
+      rows: this.#rows,
+      users,
+      maximumPerUser: [...contributions.keys()].reduce((most, count) => Math.max(most, count), 0),
+      keptIds: this.#ids.digest(),
+      isCanonical,
+      contributions,
+      tokens: hasTokens ? { total: this.#totalTokens, maximumPerUser: mostTokens } : null,
+      similarUsers,
+      duplicates: this.#duplicates?.result() ?? null,
+    };
+  }
 }
 
-function cellsOf(
-  batch: RecordBatch,
-  place: { path: string; firstRow: number },
-): { users: TextCells; ids: TextCells; texts: TextCells | undefined } {
-  const [users, ids, texts] = batch.data.children.map((data, at) =>
-    wholeCells(data, { ...place, name: batch.schema.fields[at]!.name }),
-  );
-  return { users: users!, ids: ids!, texts };
+/** Reads batches into the reader for their users. */
+interface Feeder {
+  add(batch: RecordBatch, place: Omit<ColumnPlace, 'name'>): void;
+  facts(): OutputFacts;
+}
+
+function feed<Users>(
+  reader: FactsReader<Users>,
+  readUsers: (data: Data, place: ColumnPlace) => Users,
+): Feeder {
+  return {
+    add: (batch, place) => reader.add(cellsOf(batch, place, readUsers)),
+    facts: () => reader.facts(),
+  };
+}
+
+function feederFor(options: OutputFactsOptions): Feeder {
+  const { owners } = options;
+  return owners === undefined
+    ? feed(new Reader(options), wholeCells)
+    : feed(new OwnedReader(options), (data, place) => ownerRows(data, place, owners));
 }
 
 /**
@@ -170,7 +242,7 @@ export async function outputFacts(path: string, options: OutputFactsOptions): Pr
   const { user, id, text } = options.columns;
   const readsText = text !== null && (options.comparesTexts || options.tokenizer !== undefined);
   const source = await openTables([path], { format: options.format });
-  const reader = new Reader({ ...options, comparesTexts: options.comparesTexts && text !== null });
+  const reader = feederFor({ ...options, comparesTexts: options.comparesTexts && text !== null });
   const columns = readsText ? [user, id, text] : [user, id];
   for await (const { batch, firstRow } of source.batches({ columns })) {
     if (options.signal?.aborted === true) {
@@ -179,7 +251,7 @@ export async function outputFacts(path: string, options: OutputFactsOptions): Pr
         'Cannot check the output: interrupted. Start again; nothing was written.',
       );
     }
-    reader.add(cellsOf(batch, { path, firstRow }));
+    reader.add(batch, { path, firstRow });
   }
   return reader.facts();
 }

@@ -2,6 +2,7 @@ import { DpError } from '../accounting/check.ts';
 import { checkColumns } from './contract.ts';
 import { compareUtf8 } from './key.ts';
 import { orderedRows, type OwnerLists, Ownership } from './owners-order.ts';
+import { repeatedRecords } from './owners-repeats.ts';
 import { type CapRule, checkCapRule, isMergeable, isWellFormed } from './rule.ts';
 import type { NumberColumn } from './selector.ts';
 
@@ -84,40 +85,18 @@ function checkOwners({ users, owners, ids }: OwnedRecords): void {
   }
 }
 
-/** Rows with equal ids together: the contract asks for an id of its own for each record of a user. */
-function checkIds({ users, ids }: OwnedRecords, ownership: Ownership): void {
-  const rowsById = new Map<string, number[]>();
-  const first = new Map<string, number>();
+/** The contract asks for an id of its own for each record of a user. */
+function checkIds({ users, ids, owners }: OwnedRecords): void {
   for (const [row, id] of ids.entries()) {
-    if (!isWellFormed(id)) {
-      throw invalid(`the id of row ${row + 1} holds a lone surrogate`, 'Give well-formed text');
-    }
-    const before = first.get(id);
-    if (before === undefined) {
-      first.set(id, row);
-      continue;
-    }
-    const repeats = rowsById.get(id);
-    if (repeats === undefined) rowsById.set(id, [before, row]);
-    else repeats.push(row);
+    if (isWellFormed(id)) continue;
+    throw invalid(`the id of row ${row + 1} holds a lone surrogate`, 'Give well-formed text');
   }
-  const seen = new Int32Array(users.length).fill(-1);
-  for (const rows of rowsById.values()) {
-    for (const row of rows) checkFirst(row, rows[0]!, { owners: ownership.ownersOf(row), seen });
-  }
-}
-
-/** Marks the owners of a row by the first row of its id, and refuses an owner who is marked already. */
-function checkFirst(row: number, group: number, marks: { owners: Int32Array; seen: Int32Array }): void {
-  for (const owner of marks.owners) {
-    if (marks.seen[owner] === group) {
-      throw new DpError(
-        'DUPLICATE_RECORD',
-        `Cannot select: row ${row + 1} repeats a record id of one of its owners. Make ids unique for each owner.`,
-      );
-    }
-    marks.seen[owner] = group;
-  }
+  const [repeated] = repeatedRecords({ ids, owners }, users.length);
+  if (repeated === undefined) return;
+  throw new DpError(
+    'DUPLICATE_RECORD',
+    `Cannot select: row ${repeated + 1} repeats a record id of one of its owners. Make ids unique for each owner.`,
+  );
 }
 
 /** What every owner, by rank, has kept so far. */
@@ -213,8 +192,8 @@ export function selectOwned(records: OwnedRecords, rule: CapRule): OwnedSelectio
   checkUsers(records.users);
   checkOwners(records);
   const columns = checkColumns(records, rule);
+  checkIds(records);
   const ownership = new Ownership(records, rule.seed);
-  checkIds(records, ownership);
   const budgets = new Budgets(records.users.length, rule);
   const isCapped = (rule.tokensPerUser ?? null) !== null;
   const kept = orderedRows(columns, rule, ownership).filter(row =>

@@ -231,8 +231,8 @@ function numberIn(text: string): number {
   return decimalNumber.test(text.trim()) ? Number(text) : NaN;
 }
 
-/** Reads the numbers of one batch; undefined for a type that holds none. */
-function batchNumbers(data: Data): ((row: number) => number) | undefined {
+/** Reads the numbers of one batch, NaN for text that is none; undefined for a type that holds none. */
+export function batchNumbers(data: Data): ((row: number) => number) | undefined {
   const { type, values } = data;
   if (isTextType(type)) {
     const cells = textCells(data);

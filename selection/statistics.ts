@@ -25,11 +25,18 @@ export interface CapEffect {
   readonly usersCut: number;
 }
 
+/** What a rule would keep, found by running it; raw values, not private. */
+export interface RuleEffect extends CapEffect {
+  /** Tokens of the kept records; null without a tokenizer. */
+  readonly tokens: number | null;
+}
+
 /**
  * How unevenly users contribute. Raw values: not private, so they stay inside the trust boundary.
  */
 export interface ContributionStatistics {
   readonly users: number;
+  /** The sum over users: a record of several owners counts for each of them. */
   readonly records: number;
   readonly maximum: number;
   /** Mean of the two middle values where the number of users is even. */

@@ -94,13 +94,14 @@ async function checkContent(context: Context): Promise<ManifestCheck[]> {
   const { output, columns, result, rule } = manifest;
   const tokenizer = tokenizerFor(context);
   const format = output.tableFormat;
-  const options = { format, columns, tokenizer, comparesTexts: false, memoryLimit, signal };
+  const owners = manifest.owners ?? undefined;
+  const options = { format, columns, owners, tokenizer, comparesTexts: false, memoryLimit, signal };
   try {
     const facts = await withWorkFolder(tmpdir(), folder =>
       outputFacts(context.output, { ...options, folder }),
     );
     const order = facts.isCanonical
-      ? 'by user and record id, none twice'
+      ? `by ${owners === undefined ? 'user' : 'owners'} and record id, none twice`
       : 'rows are out of order or repeated';
     return [
       equal('output rows', output.rows, facts.rows),

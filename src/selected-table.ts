@@ -54,9 +54,11 @@ export function spentBy(manifest: Manifest, neighbours: Neighbours): PrivacySpen
 
 /** How a selection's rule differs from a plan's, as `plan` calls the options; undefined where they agree. */
 export function ruleDifference(
-  { rule }: Manifest,
+  { rule, owners, columns }: Manifest,
   selection: Pick<Plan['selection'], 'strategy' | 'seed' | 'chunkTokens'>,
 ): string | undefined {
+  if (owners !== null)
+    return `--owners ${JSON.stringify(columns.user)}, several users a record, where the plan has one user a record`;
   const names = { strategy: '--strategy', seed: '--seed', chunkTokens: '--chunk-tokens' } as const;
   const different = (['strategy', 'seed', 'chunkTokens'] as const).find(key => rule[key] !== selection[key]);
   return different === undefined

@@ -63,8 +63,15 @@ export class UserCoder {
   codesOf(data: Data, hasUser: Uint8Array, codes: Int32Array): Int32Array {
     codes.fill(-1);
     if (DataType.isDictionary(data.type)) this.#codeEntries(data, hasUser, codes);
+    else if (DataType.isUtf8(data.type)) this.#codeRun(data, hasUser, codes);
     else this.#codeCells(textCells(data), hasUser, codes);
     return codes;
+  }
+
+  #codeRun(data: Data, hasUser: Uint8Array, codes: Int32Array): void {
+    this.#disown();
+    const run = { bytes: data.values, offsets: data.valueOffsets };
+    this.#interner.internRun(run, { wanted: hasUser, codes });
   }
 
   #codeCells(cells: TextCells, hasUser: Uint8Array, codes: Int32Array): void {

@@ -1,14 +1,14 @@
 import { Data, type DataType } from 'apache-arrow';
 import { DpError } from '../../accounting/check.ts';
 
-/** Places that are kept free, so that searches stay short. */
-const mostFilled = 0.7;
+/** Share of places that may be taken, so that searches stay short. */
+const mostFilled = 0.5;
 
 /** FNV-1a, 32 bits. */
 function hashOf(bytes: Uint8Array, start: number, end: number): number {
   let hash = 0x811c9dc5;
   for (let i = start; i < end; i++) hash = Math.imul(hash ^ bytes[i]!, 0x01000193);
-  return (hash ^ (hash >>> 15)) >>> 0;
+  return hash ^ (hash >>> 15);
 }
 
 function grown<T extends Uint8Array | Int32Array>(array: T, make: (length: number) => T, least: number): T {
@@ -21,10 +21,14 @@ function grown<T extends Uint8Array | Int32Array>(array: T, make: (length: numbe
 export class TextInterner {
   #bytes: Uint8Array = new Uint8Array(1 << 12);
   #offsets: Int32Array = new Int32Array(1 << 8);
-  #slots: Int32Array = new Int32Array(1 << 9);
+  /** Pairs of a number, from 1, and the hash of its text; 0 where a place is free. */
+  #slots: Int32Array = new Int32Array(1 << 10);
   #size = 0;
   /** Texts that have a slot; those that were added without looking get theirs when one is looked up. */
   #slotted = 0;
+  /** Of the texts of a run. */
+  #hashes = new Int32Array(0);
+  #starts = new Int32Array(0);
 
   /** How many texts there are. */
   get size(): number {
@@ -34,17 +38,54 @@ export class TextInterner {
   /** The number of the text whose UTF-8 bytes lie in `source` from `start` to `end`. */
   intern(source: Uint8Array, start = 0, end: number = source.length): number {
     if (this.#slotted < this.#size) this.#rehash();
-    const mask = this.#slots.length - 1;
-    let slot = hashOf(source, start, end) & mask;
-    for (; this.#slots[slot] !== 0; slot = (slot + 1) & mask) {
-      const code = this.#slots[slot]! - 1;
-      if (this.#isEqual(code, source, start, end)) return code;
+    const hash = hashOf(source, start, end);
+    const mask = this.#slots.length / 2 - 1;
+    let slot = hash & mask;
+    for (; this.#slots[2 * slot] !== 0; slot = (slot + 1) & mask) {
+      const code = this.#slots[2 * slot]! - 1;
+      if (this.#slots[2 * slot + 1] === hash && this.#isEqual(code, source, start, end)) return code;
     }
-    this.#slots[slot] = this.#size + 1;
+    this.#slots[2 * slot] = this.#size + 1;
+    this.#slots[2 * slot + 1] = hash;
     this.#append(source, start, end);
     this.#slotted = this.#size;
-    if (this.#size > mostFilled * this.#slots.length) this.#rehash();
+    if (this.#size > mostFilled * (mask + 1)) this.#rehash();
     return this.#size - 1;
+  }
+
+  /**
+   * Numbers the texts of a run; text `i` lies from `offsets[i]` to `offsets[i + 1]`. In three passes, so that the memory
+   * that a hash leads to is fetched for many texts at a time: each look-up misses the cache.
+   *
+   * @param options - wanted: 1 where text `i` is to be numbered; codes: where the numbers go
+   */
+  internRun(
+    { bytes, offsets }: { readonly bytes: Uint8Array; readonly offsets: Int32Array },
+    { wanted, codes }: { readonly wanted: Uint8Array; readonly codes: Int32Array },
+  ): void {
+    if (this.#slotted < this.#size) this.#rehash();
+    const count = codes.length;
+    if (this.#hashes.length < count)
+      [this.#hashes, this.#starts] = [new Int32Array(count), new Int32Array(count)];
+    const [hashes, starts] = [this.#hashes, this.#starts];
+    for (let i = 0; i < count; i++) hashes[i] = hashOf(bytes, offsets[i]!, offsets[i + 1]!);
+    for (let i = 0; i < count; i++) codes[i] = wanted[i] === 1 ? this.#likely(hashes[i]!) : -1;
+    for (let i = 0; i < count; i++) starts[i] = codes[i]! < 0 ? 0 : this.#offsets[codes[i]!]!;
+    for (let i = 0; i < count; i++) {
+      if (wanted[i] === 0) continue;
+      const [start, end] = [offsets[i]!, offsets[i + 1]!];
+      if (codes[i]! < 0 || !this.#isEqual(codes[i]!, bytes, start, end))
+        codes[i] = this.intern(bytes, start, end);
+    }
+  }
+
+  /** The first text with a hash, or -1. */
+  #likely(hash: number): number {
+    const slots = this.#slots;
+    const mask = slots.length / 2 - 1;
+    let slot = hash & mask;
+    while (slots[2 * slot] !== 0 && slots[2 * slot + 1] !== hash) slot = (slot + 1) & mask;
+    return slots[2 * slot]! - 1;
   }
 
   /** Adds a text that is known to be new, which costs a copy and no search. */
@@ -91,13 +132,15 @@ export class TextInterner {
   }
 
   #rehash(): void {
-    let length = 2 * this.#slots.length;
-    while (this.#size > mostFilled * length) length *= 2;
-    const slots = new Int32Array(length);
+    let places = this.#slots.length;
+    while (this.#size > mostFilled * places) places *= 2;
+    const slots = new Int32Array(2 * places);
     for (let code = 0; code < this.#size; code++) {
-      let slot = hashOf(this.#bytes, this.#offsets[code]!, this.#offsets[code + 1]!) & (slots.length - 1);
-      while (slots[slot] !== 0) slot = (slot + 1) & (slots.length - 1);
-      slots[slot] = code + 1;
+      const hash = hashOf(this.#bytes, this.#offsets[code]!, this.#offsets[code + 1]!);
+      let slot = hash & (places - 1);
+      while (slots[2 * slot] !== 0) slot = (slot + 1) & (places - 1);
+      slots[2 * slot] = code + 1;
+      slots[2 * slot + 1] = hash;
     }
     this.#slots = slots;
     this.#slotted = this.#size;

@@ -21,6 +21,10 @@ import type { TableOptions } from '../table.ts';
 export interface SelectCommandOptions extends TableOptions, CommonOptions {
   readonly onError?: RowPolicy;
   readonly longestRow?: number;
+  readonly owners?: string;
+  readonly ownerSeparator?: string;
+  readonly ownerGraph?: 'public';
+  readonly ownerOrder?: 'public';
   readonly userNormalize?: readonly UserNormalisation[];
   readonly scoreProvenance?: 'public' | 'private';
   readonly scorer?: string;
@@ -30,7 +34,8 @@ export interface SelectCommandOptions extends TableOptions, CommonOptions {
   readonly tokens?: number;
   readonly truncate?: true;
   readonly chunkTokens?: number;
-  readonly tokenizer: Tokenizer['name'];
+  /** Undefined where nobody asked to count tokens. */
+  readonly tokenizer?: Tokenizer['name'];
   readonly lengthUnit: LengthUnit;
   readonly seed: string;
   readonly engine?: SelectionEngineName;
@@ -105,9 +110,8 @@ function addRuleOptions(command: Command): Command {
     )
     .option(
       '--tokenizer <name>',
-      'bytes or gpt2, for token counts',
+      'bytes or gpt2; where it is given tokens are counted before and after (default: bytes where the rule counts tokens)',
       choice('--tokenizer', ['bytes', 'gpt2']),
-      'bytes',
     )
     .option(
       '--length-unit <unit>',
@@ -127,6 +131,29 @@ function addScoreOptions(command: Command): Command {
       '--score-provenance <origin>',
       'public if the scores come from public data alone, else private, which is refused (default: not declared)',
       choice('--score-provenance', ['public', 'private']),
+    );
+}
+
+function addOwnerOptions(command: Command): Command {
+  return command
+    .optionsGroup('Several users a record:')
+    .option(
+      '--owners <column>',
+      'column of all owners of a record, each of whom counts; lists of text (default: one user a record, --user)',
+    )
+    .option(
+      '--owner-separator <text>',
+      'the column is text, with this between two owners (default: a column of lists)',
+    )
+    .option(
+      '--owner-graph <origin>',
+      'public: declares that who owns which record, and record ids, are public; the guarantee then holds given these (required with --owners)',
+      choice('--owner-graph', ['public']),
+    )
+    .option(
+      '--owner-order <origin>',
+      'public: the same for lengths, scores or places of records, by which every rule but random without --tokens goes (required there)',
+      choice('--owner-order', ['public']),
     );
 }
 
@@ -191,6 +218,7 @@ export function addSelectOptions(command: Command): Command {
     addInputOptions,
     addRuleOptions,
     addScoreOptions,
+    addOwnerOptions,
     addEngineOptions,
     addQuestionOptions,
     addOutputOptions,

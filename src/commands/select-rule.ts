@@ -1,5 +1,10 @@
 import { DpError } from '../../accounting/check.ts';
-import { type CurateRule, parsePrivacyCost, type SelectionChoice } from '../../selection/index.ts';
+import {
+  type CurateRule,
+  type OwnerForm,
+  parsePrivacyCost,
+  type SelectionChoice,
+} from '../../selection/index.ts';
 import { required } from '../arguments.ts';
 import { readJson } from '../files.ts';
 import type { SelectCommandOptions } from './select-options.ts';
@@ -52,13 +57,54 @@ export function capRuleOf(options: SelectCommandOptions): CurateRule {
   };
 }
 
-/** The rule, and the choices behind it that cost privacy. */
+/** What of records with several owners is declared public. */
+function ownerChoicesOf({ ownerGraph, ownerOrder }: SelectCommandOptions): SelectionChoice[] {
+  const origin = { kind: 'public' } as const;
+  return [
+    ...(ownerGraph === undefined ? [] : [{ name: 'owner-graph', origin } as const]),
+    ...(ownerOrder === undefined ? [] : [{ name: 'owner-order', origin } as const]),
+  ];
+}
+
+/** Refuses a private cap for owners: its cost was stated for a user who takes along no record of others. */
+function checkNoOwners({ owners }: SelectCommandOptions, name: string): void {
+  if (owners === undefined) return;
+  throw new DpError(
+    'INVALID_ARGUMENT',
+    `Cannot select: ${name} costs what it says where a record has one user, and --owners names several. Fix k beforehand, or give --user.`,
+  );
+}
+
+/** How the owners of a record are written; undefined where a record has one user. */
+export function ownersOf(options: SelectCommandOptions): OwnerForm | undefined {
+  const { owners, user, ownerSeparator, ownerGraph, ownerOrder, dpStats } = options;
+  if (owners === undefined) {
+    const given = {
+      '--owner-separator': ownerSeparator,
+      '--owner-graph': ownerGraph,
+      '--owner-order': ownerOrder,
+    };
+    const [name] = Object.entries(given).find(([, value]) => value !== undefined) ?? [];
+    if (name === undefined) return undefined;
+    throw new DpError(
+      'INVALID_ARGUMENT',
+      `Cannot select: ${name} stands without --owners. Give both or neither.`,
+    );
+  }
+  if (user !== undefined)
+    throw new DpError('INVALID_ARGUMENT', 'Cannot select: --user and --owners both name users. Give one.');
+  if (dpStats !== undefined) checkNoOwners(options, '--dp-stats');
+  return { separator: ownerSeparator ?? null };
+}
+
+/** The rule, and the choices behind it that cost privacy or are declared public. */
 export function sourcedRuleOf(options: SelectCommandOptions): {
   rule: CurateRule;
   choices: readonly SelectionChoice[];
 } {
   const { k, kFrom } = options;
-  if (kFrom === undefined) return { rule: capRuleOf(options), choices: [] };
+  if (kFrom === undefined) return { rule: capRuleOf(options), choices: ownerChoicesOf(options) };
+  checkNoOwners(options, '--k-from');
   if (k !== undefined) {
     throw new DpError('INVALID_ARGUMENT', 'Cannot select: --k and --k-from both name a cap. Give one.');
   }

@@ -30,7 +30,13 @@ function columnsOf(options: SelectCommandOptions): SqlColumns {
 
 /** Prints the contract as a statement of another engine; nothing is read. */
 export function emitSql(options: SelectCommandOptions): Answer {
-  const { lengthUnit, nullUsers, duplicates } = options;
+  const { lengthUnit, nullUsers, duplicates, owners } = options;
+  if (owners !== undefined) {
+    throw new DpError(
+      'INVALID_ARGUMENT',
+      'Cannot write SQL: --owners names several users a record, which no statement of ours can go through. Give --user.',
+    );
+  }
   const table = required(options.tableName, { verb, name: '--table-name', example: 'mail.records' });
   const dialect = required(options.emitSql, { verb, name: '--emit-sql', example: 'spark' });
   const source = { dialect, table, columns: columnsOf(options), nullUsers };

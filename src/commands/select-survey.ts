@@ -1,8 +1,11 @@
 import { DpError } from '../../accounting/check.ts';
 import {
+  type CapEffect,
   type ContributionStatistics,
   contributionStatistics,
+  defaultCaps,
   type DuplicateReport,
+  type EffectsOptions,
   type Estimate,
   type PrivateCap,
   privateCap,
@@ -12,6 +15,7 @@ import {
   releaseContributions,
   type Survey,
   type SurveyDescription,
+  type SurveyEffects,
   surveyTables,
   type UserIdVariants,
 } from '../../selection/index.ts';
@@ -21,24 +25,31 @@ import { renderBytes } from '../sizes.ts';
 import { histogramTable, percent, renderDropped } from './select-text.ts';
 import { type SelectCommandOptions } from './select-options.ts';
 import { tableOptionsOf } from './select-table.ts';
+import { tokenizerFor } from './select-tokenizer.ts';
 
 const align = 'right' as const;
 
-function capTable({ caps }: ContributionStatistics): string {
+/** Effects of caps; tokens where they were counted. */
+function capTable(caps: readonly (CapEffect & { readonly tokens?: number | null })[], all: number): string {
+  const hasTokens = caps.some(({ tokens = null }) => tokens !== null);
+  const titles = ['k', 'records kept', 'share', 'users cut', ...(hasTokens ? ['tokens kept', 'share'] : [])];
   return renderTable(
-    [
-      { title: 'k', align },
-      { title: 'records kept', align },
-      { title: 'share', align },
-      { title: 'users cut', align },
-    ],
-    caps.map(cap => [
-      String(cap.recordsPerUser),
-      String(cap.records),
-      percent(cap.share),
-      String(cap.usersCut),
+    titles.map(title => ({ title, align })),
+    caps.map(({ recordsPerUser, records, share, usersCut, tokens }) => [
+      String(recordsPerUser),
+      String(records),
+      percent(share),
+      String(usersCut),
+      ...(hasTokens ? [String(tokens), percent((tokens ?? 0) / Math.max(1, all))] : []),
     ]),
   );
+}
+
+function renderTokens(effects: SurveyEffects | null, { strategy }: SelectCommandOptions): string[] {
+  if (effects === null || effects.tokenizer === null) return [];
+  const total = `${effects.tokensBefore} tokens (${effects.tokenizer.name}).`;
+  if (effects.caps.length > 0) return [`${total} Tokens kept are those under ${strategy ?? 'random'}.`];
+  return [`${total} Tokens that ${strategy} keeps are not counted in a dry run.`];
 }
 
 function renderUserIds({ groups, ids, byMode }: UserIdVariants): string[] {
@@ -71,18 +82,41 @@ function renderDescription(description: SurveyDescription | null, survey: Survey
   ];
 }
 
-function renderDryRun(survey: Survey, statistics: ContributionStatistics): string {
+function renderDryRun(
+  survey: Survey,
+  statistics: ContributionStatistics,
+  options: SelectCommandOptions,
+): string {
   const { users, records, maximum, median, gini, topPercentShare } = statistics;
+  const { effects, recordsIn } = survey;
+  const counted =
+    options.owners === undefined
+      ? `${records} records of ${users} users`
+      : `${recordsIn} records of ${users} owners, ${records} counting each for every owner`;
   return [
-    `${records} records of ${users} users: median ${median}, largest ${maximum}, Gini ${gini.toFixed(2)}, top 1 % of users hold ${percent(topPercentShare)}.`,
+    `${counted}: median ${median}, largest ${maximum}, Gini ${gini.toFixed(2)}, top 1 % of users hold ${percent(topPercentShare)}.`,
     '',
-    capTable(statistics),
+    capTable(capsOf(effects, statistics), effects?.tokensBefore ?? 0),
+    ...renderTokens(effects, options),
     '',
     histogramTable([['', statistics]]),
     '',
     ...renderDescription(survey.description, survey),
-    'Nothing was written. These are raw values, not private: choosing k by looking at them is not covered by the guarantee (see --dp-stats).',
+    `Nothing was written. These are raw values, not private: choosing k by looking at them is not covered by the guarantee${options.owners === undefined ? ' (see --dp-stats)' : ''}.`,
   ].join('\n');
+}
+
+/** Effects that were found by running the rule, else those that follow from the counts. */
+function capsOf(effects: SurveyEffects | null, { caps }: ContributionStatistics): readonly CapEffect[] {
+  return effects === null || effects.caps.length === 0 ? caps : effects.caps;
+}
+
+/** What running the rule for several caps needs; undefined where the counts say enough. */
+async function effectsOf(options: SelectCommandOptions): Promise<EffectsOptions | undefined> {
+  const { strategy = 'random', seed, lengthUnit, k, owners } = options;
+  const tokenizer = await tokenizerFor(options);
+  if (tokenizer === undefined && owners === undefined) return undefined;
+  return { rule: { strategy, seed }, lengthUnit, tokenizer, caps: k };
 }
 
 /** Statistics of the input and the effect of several caps; writes nothing. */
@@ -94,12 +128,18 @@ export async function dryRun(
   const survey = await surveyTables({
     ...tableOptionsOf(tables, options, around),
     describes: options.compareTexts,
+    effects: await effectsOf(options),
   });
-  const caps = options.k === undefined ? {} : { caps: options.k };
-  const statistics = contributionStatistics(survey.contributions, caps);
-  const { contributions: _, notPrivate, recordsIn, dropped, skipped, description } = survey;
+  const { k: caps = defaultCaps, owners } = options;
+  const statistics = contributionStatistics(survey.contributions, {
+    caps: owners === undefined ? caps : [],
+  });
+  const { contributions: _, notPrivate, recordsIn, dropped, skipped, description, effects } = survey;
   const json = { dryRun: true, notPrivate, users: statistics.users, recordsIn, dropped, skipped, statistics };
-  return { json: { ...json, ...description }, text: renderDryRun(survey, statistics) };
+  return {
+    json: { ...json, effects, ...description },
+    text: renderDryRun(survey, statistics, options),
+  };
 }
 
 /** The cap that a release suggests, or why it suggests none; both are computed from the release alone. */

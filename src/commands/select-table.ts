@@ -4,6 +4,7 @@ import type { Surroundings } from '../command.ts';
 import type { Progress } from '../progress.ts';
 import { columnsAmong } from '../table.ts';
 import type { SelectCommandOptions } from './select-options.ts';
+import { ownersOf } from './select-rule.ts';
 
 /** The tables to read: files, or one of a cluster. */
 function tablesOf(tables: readonly string[], { cluster }: SelectCommandOptions): readonly string[] {
@@ -20,6 +21,8 @@ function tablesOf(tables: readonly string[], { cluster }: SelectCommandOptions):
 
 /** Columns of a database cannot be asked for beforehand, so the usual names stand in. */
 function columnsIn(names: readonly string[], options: SelectCommandOptions): RecordColumns {
+  const { owners } = options;
+  if (owners !== undefined) return columnsAmong(names, { ...options, user: owners });
   if (names.length > 0) return columnsAmong(names, options);
   const isByText = options.strategy === 'longest' || options.strategy === 'shortest';
   return columnsAmong(isByText ? ['record_id', 'text'] : ['record_id'], options);
@@ -60,6 +63,7 @@ export function tableOptionsOf(
     format,
     stdin,
     columns: names => columnsIn(names, options),
+    owners: ownersOf(options),
     nullUsers,
     duplicates,
     onError,

@@ -3,7 +3,6 @@ import type {
   ContributionStatistics,
   CurateResult,
   DuplicateReport,
-  SelectionStatistics,
 } from '../../selection/index.ts';
 import { number, renderTable } from '../output.ts';
 
@@ -47,18 +46,26 @@ export function renderDropped(counts: {
   return [`Left out: ${reasons.map(([reason, count]) => `${count} (${reason})`).join(', ')}.`];
 }
 
-function comparison({ before, after, tokensAfter }: SelectionStatistics): string {
+function comparison({ statistics, ...counts }: CurateResult): string {
+  const { before, after, tokensBefore, tokensAfter, tokenizer } = statistics;
   const row = (name: string, value: (statistics: ContributionStatistics) => string): string[] => [
     name,
     value(before),
     value(after),
   ];
-  const tokens = tokensAfter === null ? [] : [['tokens', 'not counted', String(tokensAfter)]];
+  const counted = (tokens: number | null): string => (tokens === null ? 'not counted' : String(tokens));
+  const tokens =
+    tokenizer === null ? [] : [[`tokens (${tokenizer.name})`, counted(tokensBefore), counted(tokensAfter)]];
+  const records = ['records', String(before.records), String(after.records)];
+  const owned = [
+    ['records', String(counts.recordsIn), String(counts.recordsKept)],
+    ['records, for each owner', String(before.records), String(after.records)],
+  ];
   return renderTable(
     [{ title: '' }, { title: 'before', align }, { title: 'after', align }],
     [
       row('users', ({ users }) => String(users)),
-      row('records', ({ records }) => String(records)),
+      ...(counts.owners === null ? [records] : owned),
       ...tokens,
       row('most of one user', ({ maximum }) => String(maximum)),
       row('median', ({ median }) => String(median)),
@@ -107,6 +114,15 @@ function renderDuplicates(duplicates: DuplicateReport | null): string[] {
   ];
 }
 
+function renderOwners({ owners }: CurateResult): string[] {
+  if (owners === null) return [];
+  const graph = owners.public.includes('owner-graph') ? ['who owns which record'] : [];
+  const order = owners.public.includes('owner-order') ? ['what the rule goes by'] : [];
+  const taken = [...graph, ...order].join(', and ');
+  const note = taken === '' ? '' : ` The guarantee takes as public: ${taken}.`;
+  return [`Every owner of a record counts.${note}`];
+}
+
 /** A selection for people. */
 export function renderResult(result: CurateResult): string {
   const { users, recordsIn, recordsKept, maxPerUser, digest, out, manifest, statistics } = result;
@@ -115,7 +131,7 @@ export function renderResult(result: CurateResult): string {
   return [
     `${recordsKept} of ${recordsIn} records of ${users} users kept, at most ${maxPerUser} a user (counted in the output).`,
     '',
-    comparison(statistics),
+    comparison(result),
     '',
     histogramTable([
       ['before', statistics.before],
@@ -125,6 +141,7 @@ export function renderResult(result: CurateResult): string {
     ...renderDropped(result),
     ...renderDuplicates(statistics.duplicates),
     ...warningsOf(result).map(warning => `Warning: ${warning}`),
+    ...renderOwners(result),
     ...renderCost(result),
     `Digest of the kept ids: ${digest}`,
     `Wrote ${written}`,

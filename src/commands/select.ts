@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import type { Command } from 'commander';
 import { curate, type CurateOptions, type Scorer } from '../../selection/index.ts';
-import { openTokenizer, perplexityScorer } from '../../trainer/index.ts';
+import { perplexityScorer } from '../../trainer/index.ts';
 import { openEngine } from '../../trainer/engines/open.ts';
 import { required } from '../arguments.ts';
 import { createCommand, type Deliver, type Surroundings } from '../command.ts';
@@ -14,6 +14,7 @@ import { emitSql } from './select-sql.ts';
 import { dryRun, privateSurvey } from './select-survey.ts';
 import { tableOptionsOf } from './select-table.ts';
 import { renderResult, warningsOf } from './select-text.ts';
+import { tokenizerFor } from './select-tokenizer.ts';
 
 async function openScorer(folder: string): Promise<Scorer & { dispose(): void }> {
   const model = await publicModel(folder, 'score');
@@ -41,7 +42,7 @@ async function curateOptions(
     manifest,
     force: options.force === true,
     lengthUnit,
-    tokenizer: await openTokenizer(options.tokenizer),
+    tokenizer: await tokenizerFor(options),
     scoreProvenance,
     comparesTexts: compareTexts,
     commandLine: commandLineOf(around.argv),

@@ -23,7 +23,7 @@ async function selected(): Promise<Record<string, unknown>> {
 
 /** The same manifest as version 0.1 of the package wrote it. */
 function asVersion1(manifest: Record<string, unknown>): Record<string, unknown> {
-  const { privacyCost: _, statistics: __, ...rest } = manifest;
+  const { privacyCost: _, statistics: __, owners: _owners, ...rest } = manifest;
   const { skipped: ___, ...result } = Object(rest['result']);
   const inputs: Record<string, unknown>[] = Object(rest['inputs']);
   return {
@@ -44,6 +44,7 @@ describe('readManifest()', () => {
       version: 1,
       privacyCost: [],
       statistics: null,
+      owners: null,
       policies: { nullUsers: 'error', duplicates: 'error', onError: 'error', userNormalize: [] },
       result: { recordsIn: 3, recordsKept: 2, skipped: {} },
     });
@@ -62,6 +63,14 @@ describe('readManifest()', () => {
       after: { users: 2, records: 2, maximum: 1 },
       similarUsers: 0,
     });
+  });
+
+  it('says that tokens were not counted before where they were not', async () => {
+    const manifest = await selected();
+    const { tokensBefore: _, tokenizer: __, ...statistics } = Object(manifest['statistics']);
+    await writeFile(manifestPathOf(out), JSON.stringify({ ...manifest, statistics }));
+    const read = await readManifest(manifestPathOf(out));
+    expect(read.statistics).toMatchObject({ tokenizer: null, tokensBefore: null, tokensAfter: null });
   });
 
   it('refuses versions and contracts that it does not know, and costs without their form', async () => {

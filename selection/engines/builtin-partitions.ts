@@ -95,6 +95,7 @@ class PartitionedRun {
     const { memoryLimit, temporaryFolder: folder } = request;
     this.#partitions = new NarrowPartitions(shapeOf(source, request), {
       count,
+      rows,
       budget: memoryLimit / 2,
       folder,
     });

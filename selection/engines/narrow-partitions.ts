@@ -14,10 +14,16 @@ import { Scratch } from './scratch.ts';
 const mostPageRows = 4096;
 const fewestPageRows = 4;
 
+/** About how many bytes a row takes; ids that are texts are taken to be short. */
+function bytesPerRow(shape: NarrowShape): number {
+  return (
+    4 * wordColumns(shape).length + (shape.measures === 'scores' ? 8 : 0) + (shape.ids === 'texts' ? 16 : 0)
+  );
+}
+
 /** Rows of a page so that one page of each partition takes about half of the budget. */
 function pageRowsFor(shape: NarrowShape, { count, budget }: { count: number; budget: number }): number {
-  const bytesPerRow = 4 * wordColumns(shape).length + 8;
-  const rows = Math.floor(budget / (2 * count * bytesPerRow));
+  const rows = Math.floor(budget / (2 * count * bytesPerRow(shape)));
   return Math.max(fewestPageRows, Math.min(mostPageRows, rows));
 }
 
@@ -41,17 +47,24 @@ export class NarrowPartitions {
   readonly #open: (Page | undefined)[];
   readonly #memory = new Scratch();
   #bytes = 0;
-  #isSpilling = false;
+  #isSpilling: boolean;
 
-  /** @param options - count: a power of two; budget: bytes held in memory; folder: for the rest */
+  /** @param options - count: a power of two; rows: about how many will come; budget: bytes held in memory; folder: for the rest */
   constructor(
     shape: NarrowShape,
-    options: { readonly count: number; readonly budget: number; readonly folder: string },
+    options: {
+      readonly count: number;
+      readonly rows: number;
+      readonly budget: number;
+      readonly folder: string;
+    },
   ) {
     this.count = options.count;
     this.#shape = shape;
     this.#budget = options.budget;
     this.#pageRows = pageRowsFor(shape, options);
+    // Where not all will fit, the first pages need not wait.
+    this.#isSpilling = options.rows * bytesPerRow(shape) > options.budget;
     this.#file = new SpillFile(options.folder);
     this.#full = Array.from({ length: options.count }, () => []);
     this.#open = Array.from({ length: options.count }, () => undefined);

@@ -1,18 +1,61 @@
 import { DpError } from '../../accounting/check.ts';
 
-/** Bytes with a view on them for whole words, which need not be aligned. */
-export interface Area {
-  readonly bytes: Uint8Array;
-  readonly view: DataView;
+/** Arrow keeps at most this many bytes of text or binary in one batch. */
+const mostBytes = 2 ** 31 - 1;
+
+/**
+ * Bytes with a view on them for whole words, which need not be aligned; they may grow at their end. One class for all that is read
+ * and written here: code that meets objects of many shapes looks each property up by name.
+ */
+export class ByteArea {
+  bytes: Uint8Array;
+  view: DataView;
+  /** How many bytes are used. */
+  length = 0;
+
+  constructor(bytes: Uint8Array = new Uint8Array(0)) {
+    this.bytes = bytes;
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  /** Makes room for `more` bytes and says where they go; they count as used from now on. */
+  extend(more: number): number {
+    const at = this.length;
+    const needed = at + more;
+    if (needed > this.bytes.length) this.#grow(needed);
+    this.length = needed;
+    return at;
+  }
+
+  /** The bytes used. */
+  get used(): Uint8Array {
+    return this.bytes.subarray(0, this.length);
+  }
+
+  clear(): void {
+    this.length = 0;
+  }
+
+  #grow(needed: number): void {
+    if (needed > mostBytes) throw tooLarge(needed);
+    const grown = new Uint8Array(Math.min(mostBytes, Math.max(needed, 2 * this.bytes.length, 1024)));
+    grown.set(this.used);
+    this.bytes = grown;
+    this.view = new DataView(grown.buffer);
+  }
 }
 
-export function areaOf(values: ArrayBufferView | undefined): Area {
-  if (values === undefined) return areaOf(new Uint8Array(0));
-  const { buffer, byteOffset, byteLength } = values;
-  return {
-    bytes: new Uint8Array(buffer, byteOffset, byteLength),
-    view: new DataView(buffer, byteOffset, byteLength),
-  };
+function tooLarge(bytes: number): DpError {
+  return new DpError(
+    'INVALID_DATA',
+    `Cannot copy rows: one batch would hold ${bytes} bytes of one column, above 2^31 - 1. Split long records.`,
+  );
+}
+
+/** The bytes of a buffer as they are. */
+export function areaOf(values: ArrayBufferView | undefined): ByteArea {
+  if (values === undefined) return new ByteArea();
+  return new ByteArea(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
 }
 
 /** Above so many bytes a call into the platform pays. */
@@ -20,9 +63,9 @@ const longRun = 512;
 
 /** Copies `from` from `start` to `end` to place `at` of `to`: word by word, at 200 bytes twice as fast as a call. */
 export function copyBytes(
-  from: Area,
+  from: ByteArea,
   range: { readonly start: number; readonly end: number },
-  to: { readonly target: Area; readonly at: number },
+  to: { readonly target: ByteArea; readonly at: number },
 ): void {
   const { start, end } = range;
   const { target } = to;
@@ -39,46 +82,10 @@ export function copyBytes(
 }
 
 /** Writes a whole number of 32 bits. */
-export function writeWord({ view }: Area, at: number, value: number): void {
+export function writeWord({ view }: ByteArea, at: number, value: number): void {
   view.setInt32(at, value, true);
 }
 
-export function readWord({ view }: Area, at: number): number {
+export function readWord({ view }: ByteArea, at: number): number {
   return view.getInt32(at, true);
-}
-
-/** Arrow keeps at most this many bytes of text or binary in one batch. */
-const mostBytes = 2 ** 31 - 1;
-
-/** Bytes that grow at their end; the memory is used again after `clear`. */
-export class GrowingBytes implements Area {
-  bytes: Uint8Array = new Uint8Array(0);
-  view: DataView = new DataView(this.bytes.buffer);
-  length = 0;
-
-  /** Makes room for `more` bytes and says where they go; they count from now on. */
-  extend(more: number): number {
-    const at = this.length;
-    const needed = at + more;
-    if (needed > mostBytes) throw tooLarge(needed);
-    if (needed > this.bytes.length) {
-      const grown = new Uint8Array(Math.min(mostBytes, Math.max(needed, 2 * this.bytes.length, 1024)));
-      grown.set(this.bytes.subarray(0, at));
-      this.bytes = grown;
-      this.view = new DataView(grown.buffer);
-    }
-    this.length = needed;
-    return at;
-  }
-
-  clear(): void {
-    this.length = 0;
-  }
-}
-
-function tooLarge(bytes: number): DpError {
-  return new DpError(
-    'INVALID_DATA',
-    `Cannot copy rows: one batch would hold ${bytes} bytes of one column, above 2^31 - 1. Split long records.`,
-  );
 }

@@ -1,6 +1,6 @@
 import { Data, type DataType } from 'apache-arrow';
 import { isNullAt } from '../tables/cells.ts';
-import { type Area, GrowingBytes } from './bytes.ts';
+import { ByteArea } from './bytes.ts';
 
 /** Turns cells of one column into bytes and back into columns. */
 export interface CellCodec {
@@ -11,9 +11,9 @@ export interface CellCodec {
   /** Bytes that a cell of the batch takes. */
   size(row: number): number;
   /** Writes a cell and says where the next goes. */
-  encode(row: number, target: Area, at: number): number;
+  encode(row: number, target: ByteArea, at: number): number;
   /** Adds a cell that was encoded to the column being built, and says where the next one starts. */
-  decode(source: Area, at: number): number;
+  decode(source: ByteArea, at: number): number;
   /** Adds a cell that stands for null. */
   skip(): void;
   /** The column built; its memory is used again for the next. */
@@ -22,7 +22,7 @@ export interface CellCodec {
 
 /** Which cells of a column being built are null, as Arrow's bitmap. */
 class Validity {
-  readonly #bitmap = new GrowingBytes();
+  readonly #bitmap = new ByteArea();
   #count = 0;
   #nulls = 0;
 
@@ -74,13 +74,13 @@ export abstract class NullableCodec implements CellCodec {
     return this.#isNull(row) ? 1 : 1 + this.valueSize(row);
   }
 
-  encode(row: number, target: Area, at: number): number {
+  encode(row: number, target: ByteArea, at: number): number {
     const isNull = this.#isNull(row);
     target.bytes[at] = isNull ? 0 : 1;
     return isNull ? at + 1 : this.encodeValue(row, target, at + 1);
   }
 
-  decode(source: Area, at: number): number {
+  decode(source: ByteArea, at: number): number {
     const isNull = source.bytes[at] === 0;
     this.#validity.append(isNull);
     if (!isNull) return this.decodeValue(source, at + 1);
@@ -106,8 +106,8 @@ export abstract class NullableCodec implements CellCodec {
 
   protected abstract bindValues(data: Data): void;
   protected abstract valueSize(row: number): number;
-  protected abstract encodeValue(row: number, target: Area, at: number): number;
-  protected abstract decodeValue(source: Area, at: number): number;
+  protected abstract encodeValue(row: number, target: ByteArea, at: number): number;
+  protected abstract decodeValue(source: ByteArea, at: number): number;
   protected abstract skipValue(): void;
   protected abstract takeParts(count: number): ColumnParts;
 }

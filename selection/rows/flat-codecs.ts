@@ -1,6 +1,6 @@
 import { type Data, DataType, Dictionary, Int32 } from 'apache-arrow';
 import { DictionaryEntries } from './dictionary-entries.ts';
-import { type Area, areaOf, copyBytes, GrowingBytes, readWord, writeWord } from './bytes.ts';
+import { areaOf, ByteArea, copyBytes, readWord, writeWord } from './bytes.ts';
 import { type CellCodec, type ColumnParts, NullableCodec } from './cell-codec.ts';
 
 const nothing = areaOf(undefined);
@@ -9,7 +9,7 @@ const nothing = areaOf(undefined);
 export class FixedCodec extends NullableCodec {
   readonly type: DataType;
   readonly #width: number;
-  readonly #built = new GrowingBytes();
+  readonly #built = new ByteArea();
   #source = nothing;
 
   /** @param width - bytes of a cell */
@@ -27,13 +27,13 @@ export class FixedCodec extends NullableCodec {
     return this.#width;
   }
 
-  protected encodeValue(row: number, target: Area, at: number): number {
+  protected encodeValue(row: number, target: ByteArea, at: number): number {
     const start = row * this.#width;
     copyBytes(this.#source, { start, end: start + this.#width }, { target, at });
     return at + this.#width;
   }
 
-  protected decodeValue(source: Area, at: number): number {
+  protected decodeValue(source: ByteArea, at: number): number {
     const out = this.#built.extend(this.#width);
     copyBytes(source, { start: at, end: at + this.#width }, { target: this.#built, at: out });
     return at + this.#width;
@@ -56,7 +56,7 @@ export class FixedCodec extends NullableCodec {
 /** Bits, one byte each while they are on their way. */
 export class BoolCodec extends NullableCodec {
   readonly type: DataType;
-  readonly #bits = new GrowingBytes();
+  readonly #bits = new ByteArea();
 
   constructor(type: DataType) {
     super();
@@ -69,13 +69,13 @@ export class BoolCodec extends NullableCodec {
     return 1;
   }
 
-  protected encodeValue(row: number, target: Area, at: number): number {
+  protected encodeValue(row: number, target: ByteArea, at: number): number {
     const bit = this.data.offset + row;
     target.bytes[at] = (this.data.values[bit >> 3]! >> (bit & 7)) & 1;
     return at + 1;
   }
 
-  protected decodeValue(source: Area, at: number): number {
+  protected decodeValue(source: ByteArea, at: number): number {
     this.#bits.bytes[this.#bits.extend(1)] = source.bytes[at]!;
     return at + 1;
   }
@@ -105,7 +105,7 @@ export class NullCodec extends NullableCodec {
     return 1;
   }
 
-  override encode(_: number, target: Area, at: number): number {
+  override encode(_: number, target: ByteArea, at: number): number {
     target.bytes[at] = 0;
     return at + 1;
   }
@@ -114,10 +114,10 @@ export class NullCodec extends NullableCodec {
   protected valueSize(): number {
     return 0;
   }
-  protected encodeValue(_: number, __: Area, at: number): number {
+  protected encodeValue(_: number, __: ByteArea, at: number): number {
     return at;
   }
-  protected decodeValue(_: Area, at: number): number {
+  protected decodeValue(_: ByteArea, at: number): number {
     return at;
   }
   protected skipValue(): void {}
@@ -129,7 +129,7 @@ export class NullCodec extends NullableCodec {
 /** Offsets of a column being built, 32 bits or 64 as its type has them. */
 export class Offsets {
   readonly #isLarge: boolean;
-  readonly #built = new GrowingBytes();
+  readonly #built = new ByteArea();
   #words: Int32Array = new Int32Array(0);
   #count = 0;
 
@@ -164,7 +164,7 @@ export class Offsets {
 export class BytesCodec extends NullableCodec {
   readonly type: DataType;
   readonly #offsets: Offsets;
-  readonly #built = new GrowingBytes();
+  readonly #built = new ByteArea();
   #source = nothing;
   #starts: Int32Array | Float64Array = new Int32Array(1);
 
@@ -184,7 +184,7 @@ export class BytesCodec extends NullableCodec {
     return 4 + this.#starts[row + 1]! - this.#starts[row]!;
   }
 
-  protected encodeValue(row: number, target: Area, at: number): number {
+  protected encodeValue(row: number, target: ByteArea, at: number): number {
     const start = this.#starts[row]!;
     const end = this.#starts[row + 1]!;
     writeWord(target, at, end - start);
@@ -192,7 +192,7 @@ export class BytesCodec extends NullableCodec {
     return at + 4 + end - start;
   }
 
-  protected decodeValue(source: Area, at: number): number {
+  protected decodeValue(source: ByteArea, at: number): number {
     const end = at + 4 + readWord(source, at);
     const out = this.#built.extend(end - at - 4);
     copyBytes(source, { start: at + 4, end }, { target: this.#built, at: out });
@@ -217,10 +217,10 @@ const inView = 12;
 /** Text and binary behind views of 16 bytes; long cells move to one buffer. */
 export class ViewCodec extends NullableCodec {
   readonly type: DataType;
-  readonly #views = new GrowingBytes();
-  readonly #long = new GrowingBytes();
+  readonly #views = new ByteArea();
+  readonly #long = new ByteArea();
   #source = nothing;
-  #buffers: readonly Area[] = [];
+  #buffers: readonly ByteArea[] = [];
 
   constructor(type: DataType) {
     super();
@@ -236,7 +236,7 @@ export class ViewCodec extends NullableCodec {
     return 4 + readWord(this.#source, 16 * row);
   }
 
-  protected encodeValue(row: number, target: Area, at: number): number {
+  protected encodeValue(row: number, target: ByteArea, at: number): number {
     const view = 16 * row;
     const length = readWord(this.#source, view);
     writeWord(target, at, length);
@@ -247,7 +247,7 @@ export class ViewCodec extends NullableCodec {
     return at + 4 + length;
   }
 
-  protected decodeValue(source: Area, at: number): number {
+  protected decodeValue(source: ByteArea, at: number): number {
     const length = readWord(source, at);
     const range = { start: at + 4, end: at + 4 + length };
     const views = this.#views;
@@ -283,7 +283,7 @@ export class ViewCodec extends NullableCodec {
 export class CodeCodec extends NullableCodec {
   readonly type: Dictionary;
   readonly #entries = new DictionaryEntries();
-  readonly #built = new GrowingBytes();
+  readonly #built = new ByteArea();
   #indices: ArrayLike<number | bigint> = [];
   #start = 0;
 
@@ -301,12 +301,12 @@ export class CodeCodec extends NullableCodec {
     return 4;
   }
 
-  protected encodeValue(row: number, target: Area, at: number): number {
+  protected encodeValue(row: number, target: ByteArea, at: number): number {
     writeWord(target, at, this.#start + Number(this.#indices[row]!));
     return at + 4;
   }
 
-  protected decodeValue(source: Area, at: number): number {
+  protected decodeValue(source: ByteArea, at: number): number {
     const out = this.#built.extend(4);
     writeWord(this.#built, out, readWord(source, at));
     return at + 4;

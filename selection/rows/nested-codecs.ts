@@ -11,7 +11,7 @@ import {
 } from 'apache-arrow';
 import { DpError } from '../../accounting/check.ts';
 import { emptyBatch, gather } from '../tables/gather.ts';
-import { type Area, readWord, writeWord } from './bytes.ts';
+import { type ByteArea, readWord, writeWord } from './bytes.ts';
 import { type CellCodec, type ColumnParts, NullableCodec } from './cell-codec.ts';
 import { CodeCodec, FixedCodec, flatCodec, Offsets } from './flat-codecs.ts';
 
@@ -49,7 +49,7 @@ class ListCodec extends NullableCodec {
     return size;
   }
 
-  protected encodeValue(row: number, target: Area, at: number): number {
+  protected encodeValue(row: number, target: ByteArea, at: number): number {
     const start = Number(this.#starts[row]!);
     const end = Number(this.#starts[row + 1]!);
     writeWord(target, at, end - start);
@@ -58,7 +58,7 @@ class ListCodec extends NullableCodec {
     return out;
   }
 
-  protected decodeValue(source: Area, at: number): number {
+  protected decodeValue(source: ByteArea, at: number): number {
     const count = readWord(source, at);
     let next = at + 4;
     for (let i = 0; i < count; i++) next = this.#element.decode(source, next);
@@ -97,14 +97,14 @@ class FixedListCodec extends NullableCodec {
     return size;
   }
 
-  protected encodeValue(row: number, target: Area, at: number): number {
+  protected encodeValue(row: number, target: ByteArea, at: number): number {
     const { listSize } = this.type;
     let out = at;
     for (let i = row * listSize; i < (row + 1) * listSize; i++) out = this.#element.encode(i, target, out);
     return out;
   }
 
-  protected decodeValue(source: Area, at: number): number {
+  protected decodeValue(source: ByteArea, at: number): number {
     let next = at;
     for (let i = 0; i < this.type.listSize; i++) next = this.#element.decode(source, next);
     return next;
@@ -138,11 +138,11 @@ class StructCodec extends NullableCodec {
     return this.#children.reduce((sum, child) => sum + child.size(row), 0);
   }
 
-  protected encodeValue(row: number, target: Area, at: number): number {
+  protected encodeValue(row: number, target: ByteArea, at: number): number {
     return this.#children.reduce((out, child) => child.encode(row, target, out), at);
   }
 
-  protected decodeValue(source: Area, at: number): number {
+  protected decodeValue(source: ByteArea, at: number): number {
     return this.#children.reduce((next, child) => child.decode(source, next), at);
   }
 
@@ -175,11 +175,11 @@ class DecodedCodec implements CellCodec {
     return this.#values.size(row);
   }
 
-  encode(row: number, target: Area, at: number): number {
+  encode(row: number, target: ByteArea, at: number): number {
     return this.#values.encode(row, target, at);
   }
 
-  decode(source: Area, at: number): number {
+  decode(source: ByteArea, at: number): number {
     return this.#values.decode(source, at);
   }
 

@@ -1,10 +1,5 @@
-import { type Area, areaOf, readWord } from './bytes.ts';
+import { ByteArea, readWord } from './bytes.ts';
 import { SpillFile } from './spill-file.ts';
-
-/** Rows as bytes one after the other, up to a size that is fixed. */
-export interface RowPage extends Area {
-  used: number;
-}
 
 /** Where a page lies in the file. */
 interface StoredPage {
@@ -17,7 +12,7 @@ export const headerBytes = 8;
 
 /** Rows of one stretch of places, found by place. */
 export interface RowIndex {
-  readonly pages: readonly Area[];
+  readonly pages: readonly ByteArea[];
   /** Page and offset in it of the cells of a row, by place less the first; page -1 where there is none. */
   readonly pageOf: Int32Array;
   readonly offsetOf: Int32Array;
@@ -28,12 +23,12 @@ export class RowPages {
   readonly #pageBytes: number;
   readonly #budget: number;
   readonly #file: SpillFile;
-  readonly #full: (RowPage | StoredPage)[][];
-  readonly #open: (RowPage | undefined)[];
+  readonly #full: (ByteArea | StoredPage)[][];
+  readonly #open: (ByteArea | undefined)[];
   /** Memory into which stored pages are read. */
-  readonly #scratch: Area[] = [];
+  readonly #scratch: ByteArea[] = [];
   #bytes = 0;
-  #isSpilling = false;
+  #isSpilling: boolean;
 
   /** @param options - stretches: how many; pageBytes: of a usual page; budget: bytes held; folder: for the rest */
   constructor(options: {
@@ -44,15 +39,17 @@ export class RowPages {
   }) {
     this.#pageBytes = options.pageBytes;
     this.#budget = options.budget;
+    // More than one stretch is asked for where not all will fit: the first pages need not wait.
+    this.#isSpilling = options.stretches > 1;
     this.#file = new SpillFile(options.folder);
     this.#full = Array.from({ length: options.stretches }, () => []);
     this.#open = Array.from({ length: options.stretches }, () => undefined);
   }
 
   /** A page of a stretch with room for a row of so many bytes. */
-  pageFor(stretch: number, size: number): RowPage {
+  pageFor(stretch: number, size: number): ByteArea {
     const page = this.#open[stretch];
-    if (page !== undefined && page.used + size <= page.bytes.length) return page;
+    if (page !== undefined && page.length + size <= page.bytes.length) return page;
     const next = this.#nextPage(stretch, page, size);
     this.#open[stretch] = next;
     return next;
@@ -64,12 +61,11 @@ export class RowPages {
     const all = [...this.#full[stretch]!, ...(last === undefined ? [] : [last])];
     this.#full[stretch] = [];
     this.#open[stretch] = undefined;
-    const pages = all.map((page, index) => ('used' in page ? page : this.#read(page, index)));
-    const lengths = all.map(page => ('used' in page ? page.used : page.length));
+    const pages = all.map((page, index) => (page instanceof ByteArea ? page : this.#read(page, index)));
     const pageOf = new Int32Array(count).fill(-1);
     const offsetOf = new Int32Array(count);
     for (let page = 0; page < pages.length; page++)
-      indexPage(pages[page]!, lengths[page]!, { page, first, pageOf, offsetOf });
+      indexPage(pages[page]!, { page, first, pageOf, offsetOf });
     return { pages, pageOf, offsetOf };
   }
 
@@ -77,21 +73,21 @@ export class RowPages {
     this.#file.close();
   }
 
-  #nextPage(stretch: number, page: RowPage | undefined, size: number): RowPage {
+  #nextPage(stretch: number, page: ByteArea | undefined, size: number): ByteArea {
     if (page !== undefined && (this.#isSpilling || this.#bytes > this.#budget)) {
       if (!this.#isSpilling) this.#spillAll();
       this.#full[stretch]!.push(this.#store(page));
-      page.used = 0;
+      page.clear();
       if (size <= page.bytes.length) return page;
       this.#bytes -= page.bytes.length;
     } else if (page !== undefined) this.#full[stretch]!.push(page);
     const bytes = new Uint8Array(Math.max(size, this.#pageBytes));
     this.#bytes += bytes.length;
-    return { ...areaOf(bytes), used: 0 };
+    return new ByteArea(bytes);
   }
 
-  #store({ bytes, used }: RowPage): StoredPage {
-    return { start: this.#file.append(bytes.subarray(0, used)), length: used };
+  #store(page: ByteArea): StoredPage {
+    return { start: this.#file.append(page.used), length: page.length };
   }
 
   #spillAll(): void {
@@ -99,26 +95,26 @@ export class RowPages {
     for (const pages of this.#full)
       for (let i = 0; i < pages.length; i++) {
         const page = pages[i]!;
-        if ('used' in page) pages[i] = this.#store(page);
+        if (page instanceof ByteArea) pages[i] = this.#store(page);
       }
   }
 
-  #read({ start, length }: StoredPage, index: number): Area {
+  #read({ start, length }: StoredPage, index: number): ByteArea {
     const found = this.#scratch[index];
     const isRoomy = found !== undefined && found.bytes.length >= length;
-    const memory = isRoomy ? found : areaOf(new Uint8Array(Math.max(length, this.#pageBytes)));
+    const memory = isRoomy ? found : new ByteArea(new Uint8Array(Math.max(length, this.#pageBytes)));
     this.#scratch[index] = memory;
-    this.#file.read(start, memory.bytes.subarray(0, length));
+    memory.length = length;
+    this.#file.read(start, memory.used);
     return memory;
   }
 }
 
 function indexPage(
-  area: Area,
-  length: number,
+  area: ByteArea,
   to: { page: number; first: number; pageOf: Int32Array; offsetOf: Int32Array },
 ): void {
-  for (let at = 0; at < length;) {
+  for (let at = 0; at < area.length;) {
     const place = readWord(area, at) - to.first;
     to.pageOf[place] = to.page;
     to.offsetOf[place] = at + headerBytes;

@@ -49,7 +49,7 @@ export class RowSorter {
 
   constructor(schema: Schema, options: RowSorterOptions) {
     const { rows, bytes, budget, folder } = options;
-    const stretches = bytes <= budget ? 1 : Math.min(512, Math.ceil((4 * bytes) / budget));
+    const stretches = bytes <= budget ? 1 : Math.min(512, Math.ceil((8 * bytes) / budget));
     this.#columns = schema.fields.map(field => columnCodec(field.type));
     this.schema = new Schema(
       schema.fields.map((field, index) => field.clone({ type: this.#columns[index]!.type })),
@@ -102,11 +102,11 @@ export class RowSorter {
     let size = 0;
     for (let column = 0; column < columns.length; column++) size += columns[column]!.size(row);
     const page = this.#pages.pageFor(Math.floor(place / this.#length), headerBytes + size);
-    writeWord(page, page.used, place);
-    writeWord(page, page.used + 4, size);
-    let at = page.used + headerBytes;
+    writeWord(page, page.length, place);
+    writeWord(page, page.length + 4, size);
+    let at = page.length + headerBytes;
     for (let column = 0; column < columns.length; column++) at = columns[column]!.encode(row, page, at);
-    page.used = at;
+    page.length = at;
   }
 
   /** Adds rows to the batch being built until it is full or the stretch ends. */

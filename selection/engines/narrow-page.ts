@@ -1,5 +1,6 @@
 import type { SpillFile } from '../rows/spill-file.ts';
 import type { Scratch } from './scratch.ts';
+import type { Slabs } from './slabs.ts';
 
 /** Which narrow columns rows have beside their user and their place. */
 export interface NarrowShape {
@@ -64,12 +65,16 @@ export class Page {
   readonly ends: Int32Array | undefined;
   bytes: Uint8Array = nothing;
 
-  constructor(shape: NarrowShape, capacity: number) {
+  /** @param options - capacity: rows; memory: where the columns lie */
+  constructor(
+    shape: NarrowShape,
+    { capacity, memory }: { readonly capacity: number; readonly memory: Slabs },
+  ) {
     this.capacity = capacity;
     // Upper halves of ids are seldom other than 0 and get memory when they are.
-    this.words = wordColumns(shape).map(name => new Int32Array(name === 'high' ? 0 : capacity));
-    this.scores = shape.measures === 'scores' ? new Float64Array(capacity) : undefined;
-    this.ends = shape.ids === 'texts' ? new Int32Array(capacity) : undefined;
+    this.words = wordColumns(shape).map(name => memory.words(name === 'high' ? 0 : capacity));
+    this.scores = shape.measures === 'scores' ? memory.scores(capacity) : undefined;
+    this.ends = shape.ids === 'texts' ? memory.words(capacity) : undefined;
   }
 
   get byteLength(): number {

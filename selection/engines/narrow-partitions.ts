@@ -9,6 +9,7 @@ import {
   wordColumns,
 } from './narrow-page.ts';
 import { Scratch } from './scratch.ts';
+import { Slabs } from './slabs.ts';
 
 /** Rows of a page at most: some 100 kB, which a cache of a core holds. */
 const mostPageRows = 4096;
@@ -46,6 +47,7 @@ export class NarrowPartitions {
   readonly #full: (Page | StoredPage)[][];
   readonly #open: (Page | undefined)[];
   readonly #memory = new Scratch();
+  readonly #slabs = new Slabs();
   #bytes = 0;
   #isSpilling: boolean;
 
@@ -124,7 +126,7 @@ export class NarrowPartitions {
       if (this.#isSpilling || this.#bytes > this.#budget) return this.#emptied(part, page);
       this.#full[part]!.push(page);
     }
-    const next = new Page(this.#shape, this.#pageRows);
+    const next = new Page(this.#shape, { capacity: this.#pageRows, memory: this.#slabs });
     this.#bytes += next.byteLength;
     this.#open[part] = next;
     return next;

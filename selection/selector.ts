@@ -40,7 +40,7 @@ interface RowRange {
  * whole of K where that ties, so K is computed only for records that tie.
  */
 export class Selector {
-  readonly #columns: RankColumns;
+  #columns: RankColumns;
   readonly #rule: CapRule;
   readonly #hasher: KeyHasher;
   #primary: Float64Array = new Float64Array(0);
@@ -58,6 +58,11 @@ export class Selector {
     this.#columns = columns;
     this.#rule = rule;
     this.#hasher = new KeyHasher(rule.seed);
+  }
+
+  /** Goes on with other records, keeping the memory. */
+  use(columns: RankColumns): void {
+    this.#columns = columns;
   }
 
   /** True where no cap binds, so that nothing needs to be ordered. */

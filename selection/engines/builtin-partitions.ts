@@ -1,3 +1,4 @@
+import { Selector } from '../selector.ts';
 import { addContributions } from '../statistics.ts';
 import type { TableSource } from '../tables/table-source.ts';
 import { dropRepeats, type Ranked, rankRecords } from './builtin-rank.ts';
@@ -76,6 +77,7 @@ class PartitionedRun {
   readonly #places: RowPlaces;
   readonly #coder = new UserCoder();
   readonly #memory = new Scratch();
+  readonly #selector: Selector;
   readonly #partitions: NarrowPartitions;
   readonly #cuts = new Map<number, number>();
   readonly #contributions = new Map<number, number>();
@@ -91,6 +93,7 @@ class PartitionedRun {
     this.#source = source;
     this.#request = request;
     this.#places = places;
+    this.#selector = new Selector({ ids: [] }, request.rule);
     const count = partitionsFor(rows);
     const { memoryLimit, temporaryFolder: folder } = request;
     this.#partitions = new NarrowPartitions(shapeOf(source, request), {
@@ -136,7 +139,10 @@ class PartitionedRun {
     this.#duplicates += dropRepeats(records, row => {
       if (this.#request.duplicates === 'error') this.#firstRepeat = Math.min(this.#firstRepeat, rowOf[row]!);
     });
-    const { rows, counts, cuts, contributions } = rankRecords(records, this.#request.rule, users);
+    const { rows, counts, cuts, contributions } = rankRecords(records, this.#request.rule, {
+      order: users,
+      selector: this.#selector,
+    });
     addContributions(this.#contributions, contributions);
     for (const [row, tokens] of cuts) this.#cuts.set(rowOf[row]!, tokens);
     return { rows: toSource(rows, rowOf), counts };

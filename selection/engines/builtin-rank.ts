@@ -102,12 +102,13 @@ class Ranking {
   #used = 0;
   readonly cuts = new Map<number, number>();
 
-  constructor(records: NarrowRecords, rule: CapRule) {
+  constructor(records: NarrowRecords, rule: CapRule, selector: Selector) {
     const { ids, measures, tokens } = records;
     this.#records = records;
     this.#rule = rule;
     this.#groups = groupByUser(records);
-    this.#selector = new Selector({ ids, lengths: measures, scores: measures, tokens }, rule);
+    this.#selector = selector;
+    selector.use({ ids, lengths: measures, scores: measures, tokens });
     this.#out = new Int32Array(mostKept(this.#groups, rule.recordsPerUser ?? Infinity));
   }
 
@@ -175,10 +176,14 @@ class Ranking {
 /**
  * The rows that a rule keeps of each user.
  *
- * @param order - users in canonical order
+ * @param options - order: users in canonical order; selector: of the rule, for one partition after the other
  */
-export function rankRecords(records: NarrowRecords, rule: CapRule, order: Int32Array): Ranked {
-  const ranking = new Ranking(records, rule);
+export function rankRecords(
+  records: NarrowRecords,
+  rule: CapRule,
+  { order, selector }: { readonly order: Int32Array; readonly selector: Selector },
+): Ranked {
+  const ranking = new Ranking(records, rule, selector);
   const counts = new Int32Array(order.length);
   for (let place = 0; place < order.length; place++) counts[place] = ranking.keep(order[place]!);
   const { rows, cuts, contributions } = ranking;

@@ -63,10 +63,11 @@ function sortKey({ bytes, offsets, length }: UserNames, places: readonly Place[]
 }
 
 /** Two sort keys, the second behind the first, with as many places as they can hold. */
-function sortKeys(names: UserNames, prefix: number): SortKey[] {
-  const groups: Place[][] = [[], []];
+function sortKeys(names: UserNames, prefix: number): [SortKey, SortKey] {
+  const groups: [Place[], Place[]] = [[], []];
   let [group, span] = [0, 1];
-  for (let at = prefix; at < prefix + mostPlaces; at++) {
+  const end = prefix + Math.min(mostPlaces, longestTail(names, prefix));
+  for (let at = prefix; at < end; at++) {
     const place = placeOf(names, at);
     if (place.count < 2) continue;
     if (span * place.count > keySpan) [group, span] = [group + 1, 1];
@@ -74,21 +75,44 @@ function sortKeys(names: UserNames, prefix: number): SortKey[] {
     groups[group]!.push(place);
     span *= place.count;
   }
-  return groups.map(places => sortKey(names, places));
+  return [sortKey(names, groups[0]), sortKey(names, groups[1])];
+}
+
+/** Bytes of the longest user behind the common beginning. */
+function longestTail({ offsets, length }: UserNames, prefix: number): number {
+  let longest = 0;
+  for (let user = 0; user < length; user++) longest = Math.max(longest, offsets[user + 1]! - offsets[user]!);
+  return longest - prefix;
+}
+
+/** Users in some order, each with its key beside it, so that a pass reads memory from front to back. */
+interface Keyed {
+  readonly order: Int32Array;
+  readonly keys: Uint32Array;
 }
 
 /** One stable counting pass by some bits of the keys. */
-function radixPass(order: Int32Array, keys: Uint32Array, shift: number): Int32Array {
+function radixPass({ order, keys }: Keyed, shift: number): Keyed {
   const mask = 2 ** radixBits - 1;
   const starts = new Int32Array(mask + 2);
   for (let i = 0; i < keys.length; i++) starts[((keys[i]! >>> shift) & mask) + 1]! += 1;
   for (let key = 1; key < starts.length; key++) starts[key]! += starts[key - 1]!;
-  const out = new Int32Array(order.length);
+  const sorted = { order: new Int32Array(order.length), keys: new Uint32Array(order.length) };
   for (let i = 0; i < order.length; i++) {
-    const user = order[i]!;
-    out[starts[(keys[user]! >>> shift) & mask]!++] = user;
+    const to = starts[(keys[i]! >>> shift) & mask]!++;
+    sorted.order[to] = order[i]!;
+    sorted.keys[to] = keys[i]!;
   }
-  return out;
+  return sorted;
+}
+
+/** Sorts users by a key, keeping the order of those with equal keys. */
+function sortByKey(order: Int32Array, { keys, span }: SortKey): Keyed {
+  const own = new Uint32Array(order.length);
+  for (let i = 0; i < order.length; i++) own[i] = keys[order[i]!]!;
+  let sorted: Keyed = { order, keys: own };
+  for (let shift = 0; 2 ** shift < span; shift += radixBits) sorted = radixPass(sorted, shift);
+  return sorted;
 }
 
 function compareFrom({ bytes, offsets }: UserNames, pair: readonly [number, number], skip: number): number {
@@ -104,17 +128,15 @@ function compareFrom({ bytes, offsets }: UserNames, pair: readonly [number, numb
 
 /** Sorts users with equal keys by their bytes, in place; whether any two of them are the same. */
 function settleTies(
-  order: Int32Array,
+  { order, keys: high }: Keyed,
   names: UserNames,
-  options: { keys: SortKey[]; prefix: number },
+  { low, prefix }: { low: Uint32Array; prefix: number },
 ): boolean {
-  const [high, low] = [options.keys[0]!.keys, options.keys[1]!.keys];
-  const { prefix } = options;
   let hasRepeats = false;
   for (let start = 0; start < order.length;) {
     const first = order[start]!;
     let end = start + 1;
-    while (end < order.length && high[order[end]!] === high[first] && low[order[end]!] === low[first]) end++;
+    while (end < order.length && high[end] === high[start] && low[order[end]!] === low[first]) end++;
     if (end - start > 1) {
       const ties = order.subarray(start, end).sort((x, y) => compareFrom(names, [x, y], prefix));
       for (let i = 1; i < ties.length; i++)
@@ -130,12 +152,11 @@ function settleTies(
  * first differing bytes, then a sort of those that agree in these.
  */
 export function canonicalOrder(names: UserNames): { order: Int32Array; hasRepeats: boolean } {
-  let order: Int32Array = new Int32Array(names.length);
+  const order = new Int32Array(names.length);
   for (let user = 0; user < order.length; user++) order[user] = user;
   if (names.length < 2) return { order, hasRepeats: false };
   const prefix = commonPrefix(names);
-  const keys = sortKeys(names, prefix);
-  for (const { keys: words, span } of keys.toReversed())
-    for (let shift = 0; 2 ** shift < span; shift += radixBits) order = radixPass(order, words, shift);
-  return { order, hasRepeats: settleTies(order, names, { keys, prefix }) };
+  const [high, low] = sortKeys(names, prefix);
+  const sorted = sortByKey(sortByKey(order, low).order, high);
+  return { order: sorted.order, hasRepeats: settleTies(sorted, names, { low: low.keys, prefix }) };
 }

@@ -69,6 +69,12 @@ function isZero(values: Int32Array): boolean {
   return true;
 }
 
+/** Whether the upper half of every pair is 0. */
+function isSmall(halves: Int32Array): boolean {
+  for (let at = 1; at < halves.length; at += 2) if (halves[at] !== 0) return false;
+  return true;
+}
+
 function mixed(value: number): number {
   const hash = Math.imul(value ^ (value >>> 16), 0x45d9f3b);
   return (hash ^ (hash >>> 16)) >>> 0;
@@ -107,7 +113,7 @@ class IntegerIds implements NarrowIds {
       sortNumbers(rows, start, end);
       const first = this.#valueAt(rows[start]!);
       const last = this.#valueAt(rows[end - 1]!);
-      if (first >= 0 && last < mostExact && digitsOf(first) === digitsOf(last)) return;
+      if (first >= 0 && last < mostExact && last < powersOfTen[digitsOf(first)]!) return;
     }
     sortBy(rows, this, { start, end });
   }
@@ -129,8 +135,12 @@ class IntegerIds implements NarrowIds {
   }
 
   #rises(): boolean {
-    for (let row = 1; row < this.#low.length; row++)
-      if (this.#valueAt(row) <= this.#valueAt(row - 1)) return false;
+    let last = -Infinity;
+    for (let row = 0; row < this.#low.length; row++) {
+      const value = this.#valueAt(row);
+      if (value <= last) return false;
+      last = value;
+    }
     return true;
   }
 
@@ -193,11 +203,10 @@ export function integerWords(data: Data, { low, high }: IntegerWords): IntegerWo
   if (values instanceof BigInt64Array) {
     // A view in halves: reading a big integer costs 16 ns.
     const halves = new Int32Array(values.buffer, values.byteOffset, 2 * rows);
-    for (let row = 0; row < rows; row++) {
-      low[row] = halves[2 * row]!;
-      high[row] = halves[2 * row + 1]!;
-    }
-    return { low, high: isZero(high) ? noWords : high };
+    for (let row = 0; row < rows; row++) low[row] = halves[2 * row]!;
+    if (isSmall(halves)) return { low, high: noWords };
+    for (let row = 0; row < rows; row++) high[row] = halves[2 * row + 1]!;
+    return { low, high };
   }
   for (let row = 0; row < rows; row++) {
     const value = Number(values[row]!);

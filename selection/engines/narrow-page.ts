@@ -17,6 +17,9 @@ export interface TextRun {
 
 /** The narrow columns of a batch: numbers of 32 bits, an empty array where all are 0, and of 64. */
 export interface NarrowColumns {
+  /** Place of the first row in the source. */
+  readonly firstRow: number;
+  /** As `wordColumns` names them, save the place, for which an empty array stands. */
   readonly words: readonly Int32Array[];
   readonly scores: Float64Array | undefined;
   readonly texts: TextRun | undefined;
@@ -33,11 +36,17 @@ export function wordColumns({ ids, measures, hasTokens }: NarrowShape): string[]
   ];
 }
 
+const placeColumn = 1;
+
 /** Some of the rows of a batch: `perm` names them from `from` to `to`. */
 interface Chosen {
   readonly perm: Int32Array;
   readonly from: number;
   readonly to: number;
+}
+
+function writePlaces(target: Int32Array, at: number, firstRow: number, { perm, from, to }: Chosen): void {
+  for (let i = from, out = at; i < to; i++, out++) target[out] = firstRow + perm[i]!;
 }
 
 function gatherWords(target: Int32Array, at: number, source: Int32Array, { perm, from, to }: Chosen): void {
@@ -88,10 +97,11 @@ export class Page {
   }
 
   /** Takes rows of a batch in; there must be room for them. */
-  append({ words, scores, texts }: NarrowColumns, chosen: Chosen): void {
+  append({ firstRow, words, scores, texts }: NarrowColumns, chosen: Chosen): void {
     for (let column = 0; column < words.length; column++) {
       const source = words[column]!;
-      if (source.length > 0) gatherWords(this.#roomy(column), this.rows, source, chosen);
+      if (column === placeColumn) writePlaces(this.words[column]!, this.rows, firstRow, chosen);
+      else if (source.length > 0) gatherWords(this.#roomy(column), this.rows, source, chosen);
       else this.words[column]!.fill(0, this.rows, this.rows + chosen.to - chosen.from);
     }
     if (scores !== undefined) gatherScores(this.scores!, this.rows, scores, chosen);
@@ -151,6 +161,12 @@ export function storePage(page: Page, file: SpillFile): StoredPage {
   return { rows, textBytes, columns: starts };
 }
 
+/** Whether a page has anything in a column of words. */
+function hasWords(page: Page | StoredPage, column: number): boolean {
+  const length = page instanceof Page ? page.words[column]?.length : page.columns[column]?.length;
+  return column >= 0 && length !== undefined && length > 0;
+}
+
 /** Rows of a partition as they are ranked: pages one after the other, in memory that the next partition uses again. */
 export class JoinedPages {
   rows = 0;
@@ -167,8 +183,9 @@ export class JoinedPages {
     const rows = pages.reduce((sum, page) => sum + page.rows, 0);
     const bytes = pages.reduce((sum, page) => sum + page.textBytes, 0);
     const names = wordColumns(shape);
-    this.words = names.map((_, index) => memory.words(index, rows));
-    this.words[names.indexOf('high')]?.fill(0);
+    const hasHigh = pages.some(page => hasWords(page, names.indexOf('high')));
+    this.words = names.map((name, index) => memory.words(index, name === 'high' && !hasHigh ? 0 : rows));
+    if (hasHigh) this.words[names.indexOf('high')]!.fill(0);
     this.scores = shape.measures === 'scores' ? memory.scores(rows) : undefined;
     const isText = shape.ids === 'texts';
     this.texts = isText ? { bytes: memory.bytes(bytes), ends: memory.words(names.length, rows) } : undefined;

@@ -29,10 +29,7 @@ export function shapeOf(source: TableSource, { columns, rule }: SelectionRequest
   };
 }
 
-function placesFrom(first: number, places: Int32Array): Int32Array {
-  for (let row = 0; row < places.length; row++) places[row] = first + row;
-  return places;
-}
+const noWords = new Int32Array(0);
 
 /**
  * A checked batch as columns of a shape.
@@ -45,7 +42,7 @@ export function narrowColumns(
   { codes, memory }: { readonly codes: Int32Array; readonly memory: Scratch },
 ): NarrowColumns {
   const { rows } = batch;
-  const words = [codes, placesFrom(batch.firstRow, memory.words(1, rows))];
+  const words: Int32Array[] = [codes, noWords];
   if (shape.ids === 'numbers') {
     const { low, high } = integerWords(batch.ids!, {
       low: memory.words(2, rows),
@@ -56,6 +53,7 @@ export function narrowColumns(
   if (shape.measures === 'lengths') words.push(wholeNumbers(batch.measures!, memory.words(4, rows)));
   if (shape.hasTokens) words.push(wholeNumbers(batch.tokens!, memory.words(5, rows)));
   return {
+    firstRow: batch.firstRow,
     words,
     scores: shape.measures === 'scores' ? batch.measures : undefined,
     texts: shape.ids === 'texts' ? textRun(batch.ids!, memory) : undefined,

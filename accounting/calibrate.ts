@@ -1,6 +1,7 @@
 import type { Interval } from './accountant.ts';
 import { checkChoice, checkCount, checkDelta, checkPositive, checkProbability, DpError } from './check.ts';
 import type { EpsilonOptions } from './epsilon.ts';
+import type { Sampling } from './event.ts';
 import { convertGroup, recordDelta, type Conversion, type GroupOptions } from './group.ts';
 import { findThreshold, type Trial } from './numerics/threshold.ts';
 import { totalSpent, type PrivacySpent } from './spent.ts';
@@ -16,6 +17,8 @@ export interface CalibrationOptions extends EpsilonOptions {
   readonly groupSize?: number | undefined;
   /** How records become a user where groupSize > 1; `mixture` unless said otherwise. */
   readonly conversion?: Conversion | undefined;
+  /** How a step gets its units where not by plain Poisson sampling. */
+  readonly sampling?: Sampling | undefined;
   /** What the target has to pay for beside the run, under the same neighbours; nothing where left out. */
   readonly spent?: readonly PrivacySpent[] | undefined;
 }
@@ -49,7 +52,10 @@ export function calibrateNoise(options: CalibrationOptions): Calibration {
   const guess = firstGuess(question);
   // A closed form costs nothing, so it is followed to its last digits.
   const isClosed =
-    question.samplingProbability === 1 && question.conversion === 'mixture' && !question.spent?.length;
+    question.samplingProbability === 1 &&
+    question.conversion === 'mixture' &&
+    !question.spent?.length &&
+    question.sampling === undefined;
   const close = isClosed ? 1e-10 : tolerance;
   const found = isSettled(guess, question) ? guess : search(question, { start: guess.at, tolerance: close });
   if (found.value > 0) throw tooLittle(question, found.answer);
@@ -99,6 +105,11 @@ function checked(options: CalibrationOptions): Question {
   checkProbability(options.samplingProbability, { verb, name: 'samplingProbability' });
   checkCount(options.steps, { verb, name: 'steps' });
   const target = checkTarget(options, verb);
+  if (options.sampling?.kind === 'shuffled')
+    throw unreachable(target, {
+      reason: ' by shuffling: no upper bound of it is proved',
+      remedy: 'Give the noise, or another sampling',
+    });
   const spent = totalSpent(options.spent);
   if (spent.epsilon >= target.epsilon || spent.delta >= target.delta)
     throw unreachable(target, {
@@ -141,7 +152,8 @@ function firstGuess(question: Question): Pick<Answered, 'at'> | Answered {
   const isPlain = samplingProbability === 1;
   if (isPlain || conversion === 'rdp' || accountant === 'rdp' || question.neighbours === 'replace')
     return { at: start };
-  return search({ ...question, accountant: 'rdp' }, { start, tolerance: 0.02 });
+  const guess = search({ ...question, accountant: 'rdp', sampling: undefined }, { start, tolerance: 0.02 });
+  return question.sampling === undefined ? guess : { at: guess.at };
 }
 
 /** True where RDP alone allows the least noise there is; sharper bounds can't allow less. */

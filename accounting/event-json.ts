@@ -9,7 +9,7 @@ import {
   type CheckContext,
 } from './check.ts';
 import type { BasicEvent, DpEvent } from './event.ts';
-import { belowOne, groupSizeOf, limited, oneOf, readFields, type Reader } from './fields.ts';
+import { belowOne, groupSizeOf, kindOf, limited, oneOf, readFields, type Reader } from './fields.ts';
 
 const verb = 'read the event';
 
@@ -102,10 +102,6 @@ export function parseEvent(json: unknown): DpEvent {
   const finding = contradiction(event);
   if (finding === undefined) return event;
   throw new DpError('INVALID_ARGUMENT', `Cannot ${verb}: ${finding}.`);
-}
-
-function kindOf(json: unknown): unknown {
-  return typeof json === 'object' && json !== null && 'kind' in json ? json.kind : undefined;
 }
 
 /** What can't be true of fields together: the reason and what to change. */

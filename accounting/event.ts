@@ -1,5 +1,5 @@
 import { binomialMixture } from './numerics/binomial.ts';
-import { checkCount, checkPositive, checkProbability } from './check.ts';
+import { checkCount, checkPositive, checkProbability, DpError } from './check.ts';
 import { groupSizeOf } from './fields.ts';
 
 /** Which two tables count as neighbours; never defaulted, because every number depends on it. */
@@ -226,9 +226,21 @@ export function poissonGroupEvent(options: PoissonGroupOptions): DpEvent {
   ]);
 }
 
+/** How a step gets its units where that is not by Poisson sampling alone; the probability stands beside it. */
+export type Sampling =
+  | {
+      readonly kind: 'truncated-poisson';
+      /** Units in the larger of two neighbouring tables. */
+      readonly datasetSize: number;
+      readonly maximumBatchSize: number;
+    }
+  | { readonly kind: 'balls-in-bins' | 'shuffled'; readonly stepsPerEpoch: number };
+
 /** A run as a group sees it, and what else was released about the group. */
 export interface PoissonGroupOptions extends PoissonOptions {
   readonly groupSize: number;
+  /** Instead of Poisson sampling, for a group of one. An epoch that was cut off counts as a whole one. */
+  readonly sampling?: Sampling | undefined;
   readonly spent?: readonly Omit<GuaranteeEvent, 'kind'>[] | undefined;
 }
 
@@ -236,10 +248,31 @@ function groupRun(options: PoissonGroupOptions): DpEvent {
   const { noiseMultiplier, samplingProbability, steps, groupSize } = options;
   groupSizeOf(groupSize, { verb, name: 'groupSize' });
   checkOptions(options);
+  if (options.sampling !== undefined) return sampledRun(options, options.sampling);
   if (groupSize === 1) return poissonEvent(options);
   if (samplingProbability === 1) return repeat(gaussianEvent(noiseMultiplier / groupSize), steps);
   const mixture = binomialMixture({ trials: groupSize, probability: samplingProbability });
   return repeat({ kind: 'mixture-of-gaussians', noiseMultiplier, ...mixture }, steps);
+}
+
+function sampledRun(options: PoissonGroupOptions, sampling: Sampling): DpEvent {
+  const { noiseMultiplier, samplingProbability, steps, groupSize } = options;
+  const { kind } = sampling;
+  if (groupSize > 1)
+    throw new DpError(
+      'UNSUPPORTED_EVENT',
+      `Cannot ${verb}: nothing is proved of ${kind} for groups of ${groupSize}. Use Poisson sampling or the lemma.`,
+    );
+  if (kind === 'truncated-poisson')
+    return repeat(
+      { ...sampling, kind: 'truncated-poisson-gaussian', noiseMultiplier, samplingProbability },
+      steps,
+    );
+  const { stepsPerEpoch } = sampling;
+  const epochs = Math.ceil(steps / stepsPerEpoch);
+  if (kind === 'shuffled')
+    return { kind: 'shuffled-gaussian', noiseMultiplier, stepsPerEpoch, epochs, order: 'reshuffled' };
+  return repeat({ kind: 'balls-in-bins-gaussian', noiseMultiplier, stepsPerEpoch }, epochs);
 }
 
 function checkOptions({ noiseMultiplier, samplingProbability, steps }: PoissonOptions): void {

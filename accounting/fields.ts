@@ -37,6 +37,11 @@ function isFields<Key extends string>(value: unknown, _keys: readonly Key[]): va
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** What an unknown value says it is. */
+export function kindOf(json: unknown): unknown {
+  return typeof json === 'object' && json !== null && 'kind' in json ? json.kind : undefined;
+}
+
 /** Takes an unknown value as a T or throws; `name` says where it stands. */
 export type Reader<T> = (value: unknown, context: CheckContext) => T;
 

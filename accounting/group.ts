@@ -1,7 +1,7 @@
 import type { Bound, Interval } from './accountant.ts';
 import { checkCount } from './check.ts';
 import { epsilonOf, tightest, type BoundsByAccountant, type EpsilonOptions } from './epsilon.ts';
-import { flattenEvent, poissonEvent, poissonGroupEvent, type PoissonGroupOptions } from './event.ts';
+import { flattenEvent, poissonGroupEvent, type DpEvent, type PoissonGroupOptions } from './event.ts';
 import { composedCurve, epsilonOfCurve } from './rdp/rdp.ts';
 import type { RenyiCurve } from './rdp/renyi.ts';
 import { findThreshold } from './numerics/threshold.ts';
@@ -129,7 +129,7 @@ export function mixtureBound(options: GroupOptions): ConvertedBound {
  */
 export function lemmaBound(options: GroupOptions): Bound {
   const groupSize = checkCount(options.groupSize, { verb: 'account for a group', name: 'groupSize' });
-  const event = poissonEvent(options);
+  const event = recordEvent(options);
   const recordEpsilon = (delta: number): number => epsilonOf(event, { ...options, delta }).epsilon.upper;
   const least = recordEpsilon(options.delta / groupSize);
   if (least === 0 || groupSize === 1)
@@ -148,6 +148,12 @@ export function lemmaBound(options: GroupOptions): Bound {
     upper: groupSize * epsilon,
     detail: `record's epsilon ${epsilon.toPrecision(4)} at delta ${delta.toExponential(3)}`,
   };
+}
+
+/** The run as one record sees it. A truncated one depends on the table's size, which changes along a chain of records. */
+function recordEvent(options: GroupOptions): DpEvent {
+  const isTruncated = options.sampling?.kind === 'truncated-poisson';
+  return poissonGroupEvent({ ...options, groupSize: isTruncated ? options.groupSize : 1, spent: [] });
 }
 
 /**
@@ -186,7 +192,7 @@ export function recordDelta(epsilon: number, delta: number, groupSize: number): 
  */
 export function renyiGroupBound(options: GroupOptions): Bound {
   const groupSize = checkCount(options.groupSize, { verb: 'account for a group', name: 'groupSize' });
-  const record = composedCurve(flattenEvent(poissonEvent(options)), options.neighbours);
+  const record = composedCurve(flattenEvent(recordEvent(options)), options.neighbours);
   return epsilonOfCurve(groupCurve(record, groupSize), options.delta);
 }
 

@@ -1,15 +1,18 @@
-export { parsePlan, eventOfPlan, epsilonOfPlan, epsilonCurve } from './plan.ts';
+// The functions of plans are an entry of their own, plan-entry.ts, so that a page that only accounts loads no more.
 export type {
   GroupConversion,
   Mechanism,
   Plan,
-  PlanEpsilon,
   PlannedSelection,
+  SamplerKind,
   SamplerPlan,
   SelectionRule,
   SelectionStrategy,
 } from './plan.ts';
 export type { PrivacySpent } from './spent.ts';
+export type { PlanEpsilon } from './plan-epsilon.ts';
+export type { PlanningQuestion, PlanOption } from './compare.ts';
+export type { Statement, StatementFacts, StatementRow } from './statement.ts';
 export { flattenEvent, gaussianEvent, poissonEvent, poissonGroupEvent, repeat, sequence } from './event.ts';
 export { eventKinds, parseEvent } from './event-json.ts';
 export type {
@@ -29,6 +32,7 @@ export type {
   RandomisedResponseEvent,
   RepeatAndSelectEvent,
   RepeatedEvent,
+  Sampling,
   SequenceEvent,
   ShuffledGaussianEvent,
   SubsampledGaussianEvent,
@@ -63,9 +67,5 @@ export { calibrateBatchSize, calibrateSamplingProbability, calibrateSteps } from
 export type { CalibratedRun, RunOptions } from './calibrate-run.ts';
 export { epsilonByContribution } from './ragged.ts';
 export type { ContributionEpsilon } from './ragged.ts';
-export { compareMechanisms } from './compare.ts';
-export type { PlanningQuestion, PlanOption } from './compare.ts';
-export { renderStatement, statementOf, statementRows } from './statement.ts';
-export type { Statement, StatementFacts, StatementRow } from './statement.ts';
 export { DpError } from './check.ts';
 export type { DpErrorCode } from './check.ts';

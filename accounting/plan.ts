@@ -1,4 +1,3 @@
-import type { Interval } from './accountant.ts';
 import {
   checkCount,
   checkDelta,
@@ -9,10 +8,9 @@ import {
   invalid,
   type CheckContext,
 } from './check.ts';
-import { relations, type BoundsByAccountant } from './epsilon.ts';
-import { poissonGroupEvent, type DpEvent, type Neighbours } from './event.ts';
-import { belowOne, listOf, objectOf, oneOf, orNull, readText } from './fields.ts';
-import { convertGroup, groupEpsilon, type BoundsByConversion, type GroupOptions } from './group.ts';
+import { relations } from './epsilon.ts';
+import type { Neighbours } from './event.ts';
+import { belowOne, kindOf, listOf, objectOf, oneOf, orNull, readText, type Reader } from './fields.ts';
 import { totalSpent, type PrivacySpent } from './spent.ts';
 
 /** The two mechanisms of arXiv 2406.14322. */
@@ -54,14 +52,25 @@ export interface PlannedSelection extends SelectionRule {
   readonly privacyCost: readonly PrivacySpent[];
 }
 
-/** Who is sampled each step and with what probability. The probability is written once, here. */
-export interface SamplerPlan {
-  readonly kind: 'poisson';
+/** Who is sampled each step and with what probability, and how. The probability is written once, here. */
+export type SamplerPlan = {
   readonly over: 'records' | 'users';
   readonly samplingProbability: number;
   /** The fixed denominator: samplingProbability × units planned for. Never the realised batch size. */
   readonly expectedBatchSize: number;
-}
+} & (
+  | { readonly kind: 'poisson' }
+  /** Poisson, but of a larger draw only `batchLimit` units at random are used. */
+  | { readonly kind: 'truncated-poisson'; readonly batchLimit: number }
+  /**
+   * Each unit in one step of each epoch of `stepsPerEpoch` = 1/samplingProbability steps: chosen for itself (balls in bins), or
+   * by shuffling all units and cutting them into batches, of which no upper bound is proved.
+   */
+  | { readonly kind: 'balls-in-bins' | 'shuffled'; readonly stepsPerEpoch: number }
+);
+
+/** The samplers that a plan can ask for. */
+export type SamplerKind = SamplerPlan['kind'];
 
 /**
  * Everything on which the guarantee rests, in one plain JSON object. Selection, trainer,
@@ -91,6 +100,26 @@ export interface Plan {
 
 const verb = 'read the plan';
 
+const sampled = {
+  kind: oneOf<SamplerKind>('poisson', 'truncated-poisson', 'balls-in-bins', 'shuffled'),
+  over: oneOf('records', 'users'),
+  samplingProbability: checkProbability,
+  expectedBatchSize: checkPositive,
+};
+const readEpochs = objectOf({ ...sampled, stepsPerEpoch: checkCount });
+const samplerReaders: Readonly<Partial<Record<string, Reader<object>>>> = {
+  'truncated-poisson': objectOf({ ...sampled, batchLimit: checkCount }),
+  'balls-in-bins': readEpochs,
+  shuffled: readEpochs,
+};
+const readPoisson = objectOf(sampled);
+
+const readSampler: Reader<SamplerPlan> = (value, context) => {
+  const read = samplerReaders[String(kindOf(value))] ?? readPoisson;
+  // oxlint-disable-next-line no-unsafe-type-assertion -- the reader was looked up by the sampler's own kind
+  return read(value, context) as SamplerPlan;
+};
+
 const readPlan = objectOf<Plan>({
   format: oneOf('privacy-unit/plan'),
   version: readVersion,
@@ -98,12 +127,7 @@ const readPlan = objectOf<Plan>({
   neighbours: oneOf(...relations),
   unit: objectOf<Plan['unit']>({ protection: oneOf('user'), recordsPerUser: checkCount }),
   population: objectOf<Plan['population']>({ users: checkCount, records: checkCount }),
-  sampler: objectOf<SamplerPlan>({
-    kind: oneOf('poisson'),
-    over: oneOf('records', 'users'),
-    samplingProbability: checkProbability,
-    expectedBatchSize: checkPositive,
-  }),
+  sampler: readSampler,
   clipNorm: checkPositive,
   noiseMultiplier: checkPositive,
   steps: checkCount,
@@ -177,7 +201,8 @@ function refuseIf(isWrong: boolean, what: string, change: string): void {
   if (isWrong) throw new DpError('INVALID_ARGUMENT', `Cannot ${verb}: ${what}. ${change}.`);
 }
 
-function checkSampler({ mechanism, sampler, unit, population, groupConversion }: Plan): void {
+function checkSampler(plan: Plan): void {
+  const { mechanism, sampler, unit, population, groupConversion } = plan;
   const isByUser = mechanism === 'user-wise';
   const over = isByUser ? 'users' : 'records';
   const expected = sampler.samplingProbability * population[over];
@@ -189,10 +214,41 @@ function checkSampler({ mechanism, sampler, unit, population, groupConversion }:
     `Give sampler.samplingProbability × population.${over} = ${expected}`,
   );
   refuseIf(isByUser && groupConversion !== 'none', conversion, 'Give none');
+  if (sampler.kind !== 'poisson') checkScheme(plan, sampler);
+  const isPoisson = sampler.kind === 'poisson';
   refuseIf(
-    !isByUser && unit.recordsPerUser > 1 && groupConversion === 'none',
-    `${conversion} with ${unit.recordsPerUser} records per user`,
-    'Give lemma, rdp or mixture',
+    isGroup(plan) && (isPoisson ? groupConversion === 'none' : groupConversion !== 'lemma'),
+    `${conversion} with ${unit.recordsPerUser} records per user and ${sampler.kind} sampling`,
+    isPoisson ? 'Give lemma, rdp or mixture' : 'Give lemma: nothing else is proved',
+  );
+}
+
+/**
+ * Whether a user's records are sampled apart, so that one record's guarantee is not yet the user's.
+ */
+export function isGroup({ mechanism, unit }: Plan): boolean {
+  return mechanism === 'group-privacy' && unit.recordsPerUser > 1;
+}
+
+function checkScheme(plan: Plan, sampler: SamplerPlan): void {
+  const { kind, samplingProbability } = sampler;
+  const given = `sampler.kind is ${kind}`;
+  refuseIf(
+    kind === 'truncated-poisson' && isGroup(plan),
+    `${given} for groups of ${plan.unit.recordsPerUser} records, of which nothing is proved`,
+    'Sample users, or give poisson',
+  );
+  refuseIf(
+    kind === 'balls-in-bins' && plan.neighbours === 'replace',
+    `${given} under replace, of which nothing is proved`,
+    'Use add-or-remove or zero-out neighbours',
+  );
+  if (!('stepsPerEpoch' in sampler)) return;
+  const { stepsPerEpoch } = sampler;
+  refuseIf(
+    !(Math.abs(samplingProbability * stepsPerEpoch - 1) <= 1e-9),
+    `sampler.samplingProbability is ${samplingProbability} with ${stepsPerEpoch} steps per epoch`,
+    `Give 1/stepsPerEpoch = ${1 / stepsPerEpoch}`,
   );
 }
 
@@ -227,107 +283,4 @@ export function deltaWarnings({ delta, population: { users } }: Plan): string[] 
     : [
         `delta ${delta} is not below 1/users = ${least.toPrecision(3)}: publishing one user outright could satisfy it.`,
       ];
-}
-
-/**
- * What one user's neighbours see of a run of the plan.
- *
- * User-wise: the subsampled Gaussian over users. Group Privacy: the mixture of Gaussians of a user with the most records.
- * Either is followed by what was spent on selection, where anything was.
- *
- * @param steps - noised steps that may have been released, at least 1; the plan's where left out
- * @throws DpError `INVALID_ARGUMENT`
- * @example
- * ```ts
- * import { compareMechanisms } from 'privacy-unit/accounting';
- * const selection = { strategy: 'random', seed: '1', tokensPerUser: null, chunkTokens: null } as const;
- * const [, { plan }] = compareMechanisms({
- *   contributions: [1, 2, 3, 4], epsilon: 8, delta: 0.01, recordsPerUser: [2], batchSize: 4, steps: 10, clipNorm: 1,
- *   neighbours: 'add-or-remove', selection, heldOut: { fraction: 0, seed: '1' },
- * });
- * eventOfPlan(plan, 3).count; // 3
- * ```
- */
-export function eventOfPlan(plan: Plan, steps: number = plan.steps): DpEvent {
-  return poissonGroupEvent(samplingOf(plan, steps));
-}
-
-function samplingOf(plan: Plan, steps: number): GroupOptions {
-  return {
-    noiseMultiplier: plan.noiseMultiplier,
-    samplingProbability: plan.sampler.samplingProbability,
-    steps: checkCount(steps, { verb: 'account for the plan', name: 'steps' }),
-    groupSize: plan.mechanism === 'group-privacy' ? plan.unit.recordsPerUser : 1,
-    delta: plan.delta,
-    neighbours: plan.neighbours,
-    spent: plan.selection.privacyCost,
-  };
-}
-
-/** ε of a plan's run and selection, and the answers behind it. */
-export interface PlanEpsilon {
-  /** Upper bound by the plan's own conversion. */
-  readonly epsilon: Interval;
-  readonly byAccountant: BoundsByAccountant;
-  /** All three conversions, for Group Privacy with more than one record per user. */
-  readonly byConversion?: BoundsByConversion;
-}
-
-/**
- * ε of a user after `steps` steps of the plan, at the plan's δ.
- *
- * @param options - steps: noised steps that may have been released, >= 0; the plan's where left out
- * @returns for a calibrated plan epsilon.upper is at most the target; no steps cost nothing beside what selection did
- * @throws DpError `INVALID_ARGUMENT`
- * @example
- * ```ts
- * import { compareMechanisms } from 'privacy-unit/accounting';
- * const selection = { strategy: 'random', seed: '1', tokensPerUser: null, chunkTokens: null } as const;
- * const [, { plan }] = compareMechanisms({
- *   contributions: [1, 2, 3, 4], epsilon: 8, delta: 0.01, recordsPerUser: [2], batchSize: 4, steps: 10, clipNorm: 1,
- *   neighbours: 'add-or-remove', selection, heldOut: { fraction: 0, seed: '1' },
- * });
- * epsilonOfPlan(plan).epsilon.upper <= 8; // true
- * epsilonOfPlan(plan, { steps: 11 }).epsilon.upper > 8; // true
- * ```
- */
-export function epsilonOfPlan(plan: Plan, { steps = plan.steps }: { steps?: number } = {}): PlanEpsilon {
-  if (steps === 0 || plan.mechanism === 'user-wise' || plan.unit.recordsPerUser === 1)
-    return statedEpsilon(plan, steps);
-  const { byConversion, byAccountant } = groupEpsilon(samplingOf(plan, steps));
-  const { upper } = byConversion[conversionOf(plan)];
-  return { epsilon: { lower: byConversion.mixture.lower ?? 0, upper }, byAccountant, byConversion };
-}
-
-function conversionOf({ groupConversion }: Plan): keyof BoundsByConversion {
-  return groupConversion === 'none' ? 'mixture' : groupConversion;
-}
-
-/** By the plan's conversion alone. */
-function statedEpsilon(plan: Plan, steps: number): PlanEpsilon {
-  if (steps === 0)
-    return { epsilon: { lower: 0, upper: totalSpent(plan.selection.privacyCost).epsilon }, byAccountant: {} };
-  const { bound, byAccountant } = convertGroup(samplingOf(plan, steps), conversionOf(plan));
-  return { epsilon: { lower: bound.lower ?? 0, upper: bound.upper }, byAccountant };
-}
-
-/**
- * ε of a user after each of several numbers of steps, by the plan's conversion alone.
- *
- * @param stepsList - each >= 0
- * @example
- * ```ts
- * import { compareMechanisms } from 'privacy-unit/accounting';
- * const selection = { strategy: 'random', seed: '1', tokensPerUser: null, chunkTokens: null } as const;
- * const [, { plan }] = compareMechanisms({
- *   contributions: [1, 2, 3, 4], epsilon: 8, delta: 0.01, recordsPerUser: [2], batchSize: 4, steps: 10, clipNorm: 1,
- *   neighbours: 'add-or-remove', selection, heldOut: { fraction: 0, seed: '1' },
- * });
- * const [before, after] = epsilonCurve(plan, [0, 10]);
- * before; // { lower: 0, upper: 0 }
- * after.upper; // ~8.00
- * ```
- */
-export function epsilonCurve(plan: Plan, stepsList: readonly number[]): Interval[] {
-  return stepsList.map(steps => statedEpsilon(plan, steps).epsilon);
 }

@@ -2,7 +2,8 @@ import type { Bound, Interval } from './accountant.ts';
 import { checkCount, DpError } from './check.ts';
 import type { BoundsByAccountant } from './epsilon.ts';
 import type { BoundsByConversion } from './group.ts';
-import { deltaWarnings, epsilonOfPlan, type Plan, type PlanEpsilon } from './plan.ts';
+import { deltaWarnings, type Plan } from './plan.ts';
+import { epsilonOfPlan, type PlanEpsilon } from './plan-epsilon.ts';
 
 // A browser has no package.json to ask; a test holds the two together.
 const release = 'privacy-unit 0.1.0';
@@ -52,7 +53,7 @@ export interface Statement {
  * @throws DpError `INVALID_ARGUMENT` where ε is no interval or steps is no count
  * @example
  * ```ts
- * import { compareMechanisms } from 'privacy-unit/accounting';
+ * import { compareMechanisms } from 'privacy-unit/accounting/plan';
  * const selection = { strategy: 'random', seed: '1', tokensPerUser: null, chunkTokens: null } as const;
  * const [, { plan }] = compareMechanisms({
  *   contributions: [1, 2, 3, 4], epsilon: 8, delta: 0.01, recordsPerUser: [2], batchSize: 4, steps: 10, clipNorm: 1,
@@ -73,7 +74,7 @@ export function statementOf(plan: Plan, facts: StatementFacts): Statement {
     format: 'privacy-unit/statement',
     version,
     epsilon,
-    sampling: { ...sampler, performed: facts.samplingPerformed ?? poissonInWords(plan) },
+    sampling: { ...sampler, performed: facts.samplingPerformed ?? samplingInWords(plan) },
     steps: { planned: steps, counted },
     byAccountant,
     byConversion: byConversion ?? null,
@@ -92,8 +93,16 @@ function checkInterval({ lower, upper }: Interval): Interval {
   );
 }
 
-function poissonInWords({ sampler }: Plan): string {
-  return `Poisson: in every step each of the ${sampler.over} takes part independently; empty batches are noised and counted`;
+function samplingInWords({ sampler, population }: Plan): string {
+  const { kind, over } = sampler;
+  const poisson = `Poisson: in every step each of the ${over} takes part independently; empty batches are noised and counted`;
+  if (kind === 'poisson') return poisson;
+  if (kind === 'truncated-poisson')
+    return `Truncated ${poisson}; of more than ${sampler.batchLimit}, that many at random are used (in tables of at most ${population[over]} ${over})`;
+  const epoch = `every ${sampler.stepsPerEpoch} steps`;
+  return kind === 'shuffled'
+    ? `Shuffled: all ${over} are put into a new random order ${epoch} and cut into batches`
+    : `Balls in bins: each of the ${over} takes part once in ${epoch}, in a step chosen at random for itself; an epoch cut short counts whole`;
 }
 
 function assumptionsOf(plan: Plan): string[] {
@@ -116,7 +125,11 @@ function assumptionsOf(plan: Plan): string[] {
 function warningsOf(plan: Plan, { upper }: Interval, counted: number): string[] {
   const { steps } = plan;
   const warnings = deltaWarnings(plan);
-  if (upper > 10) warnings.push(`epsilon ${upward(upper)} is above 10: it has little formal meaning.`);
+  if (upper === Infinity)
+    warnings.push(
+      'epsilon has no proved upper bound: the lower one says how bad the guarantee is at least, not how good.',
+    );
+  else if (upper > 10) warnings.push(`epsilon ${upward(upper)} is above 10: it has little formal meaning.`);
   if (counted > steps)
     warnings.push(`${counted} steps were counted where ${steps} were planned: epsilon is for all of them.`);
   warnings.push('Tuning on the same users (several runs of which the best is kept) is not covered.');
@@ -134,7 +147,7 @@ export type StatementRow = readonly [label: string, ...lines: string[]];
  *
  * @example
  * ```ts
- * import { compareMechanisms } from 'privacy-unit/accounting';
+ * import { compareMechanisms } from 'privacy-unit/accounting/plan';
  * const selection = { strategy: 'random', seed: '1', tokensPerUser: null, chunkTokens: null } as const;
  * const [, { plan }] = compareMechanisms({
  *   contributions: [1, 2, 3, 4], epsilon: 8, delta: 0.01, recordsPerUser: [2], batchSize: 4, steps: 10, clipNorm: 1,
@@ -147,10 +160,7 @@ export type StatementRow = readonly [label: string, ...lines: string[]];
 export function statementRows(statement: Statement): StatementRow[] {
   const { epsilon, delta, unit, neighbours, sampling, steps, publicConstants, selection } = statement;
   const rows: StatementRow[] = [
-    [
-      'Guarantee',
-      `epsilon at most ${upward(epsilon.upper)} (and at least ${downward(epsilon.lower)}) at delta ${delta}`,
-    ],
+    ['Guarantee', guaranteeInWords(epsilon, delta)],
     [
       'Unit of protection',
       `one user with all of their text; at most ${unit.recordsPerUser} of their records are used${selection.when === 'per-draw' ? ' each time they are drawn' : ''}`,
@@ -184,6 +194,13 @@ export function statementRows(statement: Statement): StatementRow[] {
   return rows.filter(row => row.length > 1);
 }
 
+function guaranteeInWords({ lower, upper }: Interval, delta: number): string {
+  const least = `at least ${downward(lower)}`;
+  return upper === Infinity
+    ? `epsilon ${least} at delta ${delta}; no proved upper bound`
+    : `epsilon at most ${upward(upper)} (and ${least}) at delta ${delta}`;
+}
+
 function mechanismInWords({ mechanism, noiseMultiplier, clipNorm }: Statement): string {
   const unit =
     mechanism === 'user-wise' ? 'User-wise DP-SGD: user averages' : 'Group Privacy: record gradients';
@@ -197,8 +214,9 @@ function boundLines(bounds: Readonly<Record<string, Bound | undefined>>): string
 }
 
 function boundLine(name: string, { lower, upper, detail }: Bound): string {
+  const most = upper === Infinity ? 'no upper bound' : `at most ${upward(upper)}`;
   const least = lower === undefined ? '' : `, at least ${downward(lower)}`;
-  return `${name}: at most ${upward(upper)}${least} (${detail})`;
+  return `${name}: ${most}${least} (${detail})`;
 }
 
 function conversionLines({ groupConversion, byConversion }: Statement): string[] {
@@ -240,7 +258,7 @@ function rounded(value: number, round: (value: number) => number, digits = 4): s
  *
  * @example
  * ```ts
- * import { compareMechanisms } from 'privacy-unit/accounting';
+ * import { compareMechanisms } from 'privacy-unit/accounting/plan';
  * const selection = { strategy: 'random', seed: '1', tokensPerUser: null, chunkTokens: null } as const;
  * const [, { plan }] = compareMechanisms({
  *   contributions: [1, 2, 3, 4], epsilon: 8, delta: 0.01, recordsPerUser: [2], batchSize: 4, steps: 10, clipNorm: 1,

@@ -46,3 +46,43 @@ export function machine(): string {
   const list = cpus();
   return `${list[0]?.model.trim() ?? 'unknown processor'}, ${list.length} cores, Node ${process.versions.node}`;
 }
+
+/** Medians of a call's seconds: of the processor (user and system, all threads) and of the clock. */
+export interface Seconds {
+  readonly cpu: number;
+  readonly wall: number;
+}
+
+/** What is timed; it may bring its own seconds, as one in another process does. */
+export type Call = () => Promise<Seconds | void>;
+
+/**
+ * Several calls in turn, each repeat starting with another one, after one round that doesn't count.
+ *
+ * Processor seconds are what to compare on a machine that others use too.
+ */
+export async function inTurn<Name extends string>(
+  calls: ReadonlyMap<Name, Call>,
+  options: { repeats: number },
+): Promise<ReadonlyMap<Name, Seconds>> {
+  const entries = [...calls];
+  const taken = entries.map(([name, call]) => ({ name, call, cpu: [] as number[], wall: [] as number[] }));
+  for (let repeat = -1; repeat < options.repeats; repeat += 1) {
+    for (let turn = 0; turn < taken.length; turn += 1) {
+      const task = taken[(turn + repeat + 1) % taken.length]!;
+      const { cpu, wall } = await secondsUsed(task.call);
+      if (repeat < 0) continue;
+      task.cpu.push(cpu);
+      task.wall.push(wall);
+    }
+  }
+  return new Map(taken.map(({ name, cpu, wall }) => [name, { cpu: median(cpu), wall: median(wall) }]));
+}
+
+/** Seconds of a call, measured here unless it brings its own. */
+async function secondsUsed(call: Call): Promise<Seconds> {
+  const [cpu, wall] = [process.cpuUsage(), performance.now()];
+  const own = await call();
+  const { user, system } = process.cpuUsage(cpu);
+  return own ?? { cpu: (user + system) / 1e6, wall: (performance.now() - wall) / 1000 };
+}

@@ -71,6 +71,18 @@ export function choice<T extends string>(name: string, choices: readonly T[]): A
   return text => checkChoice(text, { verb, name, choices });
 }
 
+/** Parser of distinct finite numbers above 0, separated by commas. */
+export function positives(name: string): ArgumentParser<number[]> {
+  const one = positive(name);
+  return text => [...new Set(text.split(',').map(part => one(part.trim())))];
+}
+
+/** Parser of distinct words of a fixed list, separated by commas. */
+export function choices<T extends string>(name: string, allowed: readonly T[]): ArgumentParser<T[]> {
+  const one = choice(name, allowed);
+  return text => [...new Set(text.split(',').map(part => one(part.trim())))];
+}
+
 /** The value of an option without which the command can't run; `example` shows how to give it. */
 export function required<T>(
   value: T | undefined,

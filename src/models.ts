@@ -7,10 +7,14 @@ import {
   type GptConfig,
   type LanguageModel,
   type LoraConfig,
+  mergeLora,
   type Tokenizer,
 } from '../trainer/index.ts';
 import { parametersDigest } from '../trainer/digest.ts';
-import { loadModel } from '../trainer/model/weights.ts';
+import { openLanguageModel } from '../trainer/model/open.ts';
+import { baseFolderOf, portableLayout, type SaveLayout } from '../trainer/model/save.ts';
+import type { StorageType } from '../trainer/model/safetensors.ts';
+import { tokenizerNames, type TokenizerName } from '../trainer/model/tokenizer.ts';
 import { choice, count, positive } from './arguments.ts';
 
 /** The size of a new model and how it is trained, as commander hands them over. */
@@ -19,7 +23,7 @@ export interface ModelOptions {
   readonly width: number;
   readonly heads: number;
   readonly context: number;
-  readonly tokenizer: Tokenizer['name'];
+  readonly tokenizer: TokenizerName;
 }
 
 /** Adds the options that size a new model. */
@@ -33,7 +37,7 @@ export function addModelOptions(command: Command): Command {
     .option(
       '--tokenizer <name>',
       'bytes (one token a UTF-8 byte) or gpt2 (50257 byte pairs)',
-      choice('--tokenizer', ['bytes', 'gpt2']),
+      choice('--tokenizer', tokenizerNames),
       'bytes',
     );
 }
@@ -73,13 +77,15 @@ export function addLoraOptions(command: Command): Command {
     );
 }
 
-/** The model with fresh adapters where a rank was given. */
+/** The model with fresh adapters where a rank was given; those that it came with are merged first. */
 export function withAdapters(model: LanguageModel, options: LoraOptions & { seed: string }): LanguageModel {
   const { loraRank, loraAlpha, seed } = options;
   if (loraRank === undefined) return model;
   const targets = ['attn.c_attn', 'attn.c_proj', 'mlp.c_fc', 'mlp.c_proj'] as const;
   const lora: LoraConfig = { rank: loraRank, alpha: loraAlpha ?? 2 * loraRank, targets };
-  return { ...model, ...withLora(model, { lora, seed }) };
+  // What was merged lies in no folder: new adapters would not fit the model they came from.
+  const source = model.spec.lora === null ? model.source : undefined;
+  return { ...model, ...withLora(mergeLora(model), { lora, seed }), source };
 }
 
 /** Hash of a model's parameters and tokenizer. */
@@ -87,14 +93,81 @@ export function modelDigest({ parameters, tokenizer }: LanguageModel): string {
   return `${parametersDigest(parameters)}:${tokenizer.hash}`;
 }
 
+/** How the command line describes a model's folder. */
+export interface StartOptions {
+  readonly trainedOn?: 'public' | 'private';
+  readonly baseModel?: string;
+}
+
+/** Adds the options for a model that was not made by this program. */
+export function addStartOptions(command: Command): Command {
+  return command
+    .option(
+      '--trained-on <origin>',
+      'public or private: what a model was trained on whose folder does not say; public is your word for it (default: as the folder says)',
+      choice('--trained-on', ['public', 'private']),
+    )
+    .option('--base-model <folder>', 'model of a PEFT adapter (default: where the adapter says)');
+}
+
+/** What is written of a trained model, as commander hands it over. */
+export interface SaveOptions {
+  readonly save?: SaveLayout;
+  readonly saveType?: StorageType;
+}
+
+/** Adds the options for what is written of a trained model. */
+export function addSaveOptions(command: Command): Command {
+  return command
+    .option(
+      '--save <layout>',
+      'full (every parameter; with adapters for this program alone), merged (adapters added to the weights) or adapter ' +
+        '(the adapters alone, in the layout of PEFT) (default: merged with adapters, else full)',
+      choice('--save', ['full', 'merged', 'adapter']),
+    )
+    .option(
+      '--save-type <type>',
+      'float32 (loses nothing), float16 or bfloat16',
+      choice('--save-type', ['float32', 'float16', 'bfloat16']),
+      'float32',
+    );
+}
+
+/** How a trained model is written; refuses before training what could not be written after it. */
+export function saveOptionsOf(
+  { save, saveType }: SaveOptions,
+  model: LanguageModel,
+): { layout: SaveLayout; type: StorageType } {
+  const { spec } = model;
+  const layout = save ?? portableLayout(spec);
+  if (layout === 'adapter' && (spec.lora === null || baseFolderOf(model) === undefined)) {
+    const lacking =
+      spec.lora === null ? 'there are no adapters' : 'the model that they belong to lies in no folder';
+    const advice = spec.lora === null ? 'Give --lora-rank' : 'Give that model as --model';
+    throw new DpError(
+      'INVALID_ARGUMENT',
+      `Cannot train: --save is adapter, but ${lacking}. ${advice}, or save the model whole.`,
+    );
+  }
+  return { layout, type: saveType ?? 'float32' };
+}
+
+/** The model of a folder that says of itself that it is public. */
+export function publicModel(folder: string, verb: string): Promise<LanguageModel> {
+  return startModel(folder, { verb });
+}
+
 /** The model of a folder; one trained on private text can't be the start of a new guarantee. */
-export async function publicModel(folder: string, verb: string): Promise<LanguageModel> {
-  const stored = await loadModel(folder);
-  const { trainedOn, tokenizer } = stored.provenance;
-  if (trainedOn === 'public') return { ...stored, tokenizer: await openTokenizer(tokenizer) };
+export async function startModel(
+  folder: string,
+  { verb, trainedOn, baseModel }: StartOptions & { verb: string },
+): Promise<LanguageModel> {
+  const model = await openLanguageModel(folder, { trainedOn, base: baseModel });
+  const origin = model.provenance.trainedOn;
+  if (origin === 'public') return model;
   throw new DpError(
     'INVALID_ARGUMENT',
-    `Cannot ${verb}: the model in ${folder} was trained on ${trainedOn} text, which this guarantee would leave out. ` +
+    `Cannot ${verb}: the model in ${folder} was trained on ${origin} text, which this guarantee would leave out. ` +
       'Give a model trained on public text.',
   );
 }

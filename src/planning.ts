@@ -1,4 +1,4 @@
-import { compareMechanisms, type Plan, type PlanOption } from '../accounting/index.ts';
+import { compareMechanisms, type Plan, type PlanOption } from '../accounting/plan-entry.ts';
 import { DpError } from '../accounting/check.ts';
 import { downward, number, renderInterval, renderTable } from './output.ts';
 
@@ -33,6 +33,7 @@ export function optionObject(option: PlanOption): Record<string, unknown> {
   return {
     mechanism,
     k: recordsPerUser,
+    sampler: plan.sampler.kind,
     samplingProbability: plan.sampler.samplingProbability,
     expectedBatchSize: plan.sampler.expectedBatchSize,
     noiseMultiplier: plan.noiseMultiplier,
@@ -42,6 +43,11 @@ export function optionObject(option: PlanOption): Record<string, unknown> {
     notes,
     plan,
   };
+}
+
+function batchInWords(sampler: Plan['sampler']): string {
+  const most = 'batchLimit' in sampler ? `, at most ${sampler.batchLimit}` : '';
+  return `${number(sampler.expectedBatchSize)} ${sampler.over}${most}`;
 }
 
 /** The options as a table for people, with their notes below. */
@@ -62,10 +68,12 @@ export function renderOptions(options: readonly PlanOption[]): string {
     String(recordsPerUser),
     String(plan.population.records),
     number(plan.sampler.samplingProbability),
-    `${number(plan.sampler.expectedBatchSize)} ${plan.sampler.over}`,
+    batchInWords(plan.sampler),
     downward(plan.noiseMultiplier),
-    renderInterval(epsilon),
-    number(breakEvenClipRatio),
+    epsilon.upper === Infinity
+      ? `at least ${downward(epsilon.lower)}, no proved upper bound`
+      : renderInterval(epsilon),
+    breakEvenClipRatio === null ? '-' : number(breakEvenClipRatio),
   ]);
   const notes = [...new Set(options.flatMap(option => option.notes))].map(note => `Note: ${note}`);
   return [renderTable(columns, rows), ...notes].join('\n');

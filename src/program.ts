@@ -55,6 +55,8 @@ const loaders: Readonly<Record<string, () => Promise<Maker>>> = {
   verify: async () => (await import('./commands/verify.ts')).verifyCommand,
   train: async () => (await import('./commands/train.ts')).trainCommand,
   pretrain: async () => (await import('./commands/pretrain.ts')).pretrainCommand,
+  study: async () => (await import('./commands/study.ts')).studyCommand,
+  doctor: async () => (await import('./commands/doctor.ts')).doctorCommand,
   demo: async () => (await import('./commands/demo.ts')).demoCommand,
 };
 

@@ -13,7 +13,9 @@ function expectAbout(actual: unknown, value: number, unit: number): void {
 
 /** `privacy-unit/accounting` means the source in a test, never the build. */
 function load(specifier: string): Promise<Record<string, unknown>> {
-  const path = specifier.replace(/^privacy-unit\/(\w+)$/, '$1/index.ts');
+  const path = specifier
+    .replace(/^privacy-unit\/accounting\/plan$/, 'accounting/plan-entry.ts')
+    .replace(/^privacy-unit\/(\w+)$/, '$1/index.ts');
   return path.startsWith('node:') ? import(path) : import(`${root}${path}`);
 }
 

@@ -72,25 +72,18 @@ const mostUnits = 64;
 /**
  * How much one run may hold for a model. Engines keep the memory of every shape that they ran, so
  * runs are small: measured on two layers of width 64, runs of 1,024 tokens are as fast as runs of
- * 4,096 and hold a third of the memory. Large vocabularies and many trainable values lower it
- * further: logits take tokens × vocabulary values, gradients units × trainable values.
+ * 4,096 and hold a third of the memory. Large vocabularies lower it further: logits take
+ * tokens × vocabulary values. Units' gradients don't: a step that would keep too many of them takes ghost norms.
  *
  * @example
  * ```ts
- * physicalLimits({ vocabularySize: 257, contextLength: 128, trainable: 200_000 }); // { tokens: 1024, units: 64 }
+ * physicalLimits({ vocabularySize: 257, contextLength: 128 }); // { tokens: 1024, units: 64 }
  * ```
  */
-export function physicalLimits(model: {
-  vocabularySize: number;
-  contextLength: number;
-  trainable: number;
-}): PhysicalLimits {
-  const within = (budget: number): number => powerOfTwoAbove((Math.floor(Math.max(1, budget)) + 1) / 2);
-  const tokens = Math.min(mostTokens, within(2 ** 26 / model.vocabularySize));
-  return {
-    tokens: Math.max(tokens, powerOfTwoAbove(model.contextLength)),
-    units: Math.min(mostUnits, within(2 ** 24 / model.trainable)),
-  };
+export function physicalLimits(model: { vocabularySize: number; contextLength: number }): PhysicalLimits {
+  const logits = Math.floor(Math.max(1, 2 ** 26 / model.vocabularySize));
+  const tokens = Math.min(mostTokens, powerOfTwoAbove((logits + 1) / 2));
+  return { tokens: Math.max(tokens, powerOfTwoAbove(model.contextLength)), units: mostUnits };
 }
 
 interface SizedUnit {

@@ -1,15 +1,5 @@
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { endianness } from 'node:os';
-import { dirname } from 'node:path';
 import { DpError } from '../accounting/check.ts';
 import { bytesOf, sha256 } from './digest.ts';
 import type { OptimizerState } from './optimizer.ts';
@@ -18,8 +8,6 @@ import type { OptimizerState } from './optimizer.ts';
 export interface Checkpoint {
   /** Finished steps. */
   readonly step: number;
-  /** Draws made by the sampler up to here, redone steps included. */
-  readonly draws: number;
   /** Trainable parameters, one after the other in the order of the model. */
   readonly parameters: Float32Array;
   readonly optimizer: OptimizerState;
@@ -27,9 +15,10 @@ export interface Checkpoint {
 
 interface CheckpointHeader {
   readonly format: 'privacy-unit/checkpoint';
-  readonly version: 1;
+  readonly version: 1 | 2;
+  /** Of the run that it belongs to; absent in version 1. */
+  readonly planHash?: string;
   readonly step: number;
-  readonly draws: number;
   readonly updates: number;
   /** Length of every array, parameters first. */
   readonly lengths: readonly number[];
@@ -48,11 +37,11 @@ function unreadable(path: string, reason: string): DpError {
  *
  * @example
  * ```ts
- * const checkpoint: Checkpoint = { step: 2, draws: 2, parameters: Float32Array.of(1, 2), optimizer: { updates: 2, moments: [] } };
- * decodeCheckpoint(encodeCheckpoint(checkpoint), 'memory').step; // 2
+ * const checkpoint: Checkpoint = { step: 2, parameters: Float32Array.of(1, 2), optimizer: { updates: 2, moments: [] } };
+ * decodeCheckpoint(encodeCheckpoint(checkpoint, 'abc'), 'memory').step; // 2
  * ```
  */
-export function encodeCheckpoint(checkpoint: Checkpoint): Buffer {
+export function encodeCheckpoint(checkpoint: Checkpoint, planHash: string): Buffer {
   if (endianness() !== 'LE') {
     throw new DpError(
       'ENGINE_UNAVAILABLE',
@@ -62,9 +51,9 @@ export function encodeCheckpoint(checkpoint: Checkpoint): Buffer {
   const arrays = [checkpoint.parameters, ...checkpoint.optimizer.moments];
   const header: CheckpointHeader = {
     format: 'privacy-unit/checkpoint',
-    version: 1,
+    version: 2,
+    planHash,
     step: checkpoint.step,
-    draws: checkpoint.draws,
     updates: checkpoint.optimizer.updates,
     lengths: arrays.map(array => array.length),
   };
@@ -74,12 +63,20 @@ export function encodeCheckpoint(checkpoint: Checkpoint): Buffer {
   return Buffer.concat([length, text, ...arrays.map(bytesOf)]);
 }
 
-/** Reads what `encodeCheckpoint` wrote; `CHECK_FAILED` where bytes are missing or too many. */
-export function decodeCheckpoint(bytes: Uint8Array, path: string): Checkpoint {
+function headerOf(bytes: Uint8Array, path: string): { header: CheckpointHeader; start: number } {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const start = bytes.length < 4 ? Infinity : 4 + view.getUint32(0, true);
   if (start > bytes.length) throw unreadable(path, `its header is cut short (${bytes.length} bytes)`);
-  const header: CheckpointHeader = JSON.parse(Buffer.from(bytes.subarray(4, start)).toString('utf8'));
+  try {
+    return { header: JSON.parse(Buffer.from(bytes.subarray(4, start)).toString('utf8')), start };
+  } catch {
+    throw unreadable(path, 'its header is not JSON');
+  }
+}
+
+/** Reads what `encodeCheckpoint` wrote; `CHECK_FAILED` where bytes are missing or too many. */
+export function decodeCheckpoint(bytes: Uint8Array, path: string): Checkpoint {
+  const { header, start } = headerOf(bytes, path);
   const values = header.lengths.reduce((sum, length) => sum + length, 0);
   if (start + 4 * values !== bytes.length) throw unreadable(path, `it has ${bytes.length} bytes`);
   let offset = start;
@@ -90,44 +87,28 @@ export function decodeCheckpoint(bytes: Uint8Array, path: string): Checkpoint {
     return array;
   });
   const [parameters = new Float32Array(0), ...moments] = arrays;
-  const { step, draws, updates } = header;
-  return { step, draws, parameters, optimizer: { updates, moments } };
-}
-
-function writeFlushed(path: string, bytes: Uint8Array): void {
-  const file = openSync(path, 'w');
-  try {
-    let written = 0;
-    while (written < bytes.length) written += writeSync(file, bytes, written);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-}
-
-/** Writes bytes under a temporary name, flushes, then renames: the file is whole or absent at any instant. */
-export function writeAtomically(path: string, bytes: Uint8Array): void {
-  const temporary = `${path}.partial`;
-  try {
-    writeFlushed(temporary, bytes);
-    renameSync(temporary, path);
-  } catch (error) {
-    rmSync(temporary, { force: true });
-    throw error;
-  }
-  const folder = openSync(dirname(path), 'r');
-  fsyncSync(folder);
-  closeSync(folder);
+  const { step, updates } = header;
+  return { step, parameters, optimizer: { updates, moments } };
 }
 
 /**
  * The checkpoint at `path`, or undefined where there is none.
  *
- * @param expectedDigests - digests that the ledger recorded; any other content is `CHECK_FAILED`
+ * @param options - digests: those that the ledger recorded; planHash: of the run. Any other content is `CHECK_FAILED`
  */
-export function readCheckpoint(path: string, expectedDigests: ReadonlySet<string>): Checkpoint | undefined {
+export function readCheckpoint(
+  path: string,
+  options: { digests: ReadonlySet<string>; planHash: string },
+): Checkpoint | undefined {
   if (!existsSync(path)) return undefined;
   const bytes = readFileSync(path);
-  if (!expectedDigests.has(sha256(bytes))) throw unreadable(path, 'the ledger holds no line for it');
-  return decodeCheckpoint(bytes, path);
+  if (options.digests.has(sha256(bytes))) return decodeCheckpoint(bytes, path);
+  const { planHash } = headerOf(bytes, path).header;
+  const isForeign = planHash !== undefined && planHash !== options.planHash;
+  throw unreadable(
+    path,
+    isForeign
+      ? `it is of a run of another plan (hash ${planHash.slice(0, 12)}, not ${options.planHash.slice(0, 12)})`
+      : 'the ledger holds no line for it',
+  );
 }

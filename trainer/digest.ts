@@ -23,7 +23,7 @@ export function canonicalJson(value: unknown): string {
 }
 
 /** A typed array's bytes, without a copy. */
-export function bytesOf(array: Float32Array | Int32Array): Uint8Array {
+export function bytesOf(array: Float32Array | Float64Array | Int32Array): Uint8Array {
   return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 }
 

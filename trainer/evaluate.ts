@@ -37,7 +37,7 @@ export async function lossesOf(
 ): Promise<RecordLoss[]> {
   const { model, device } = options;
   const { contextLength, vocabularySize } = model.spec.config;
-  const limits = physicalLimits({ contextLength, vocabularySize, trainable: 1 });
+  const limits = physicalLimits({ contextLength, vocabularySize });
   const packing = { contextLength, endOfText: model.tokenizer.endOfText, limits };
   const losses: RecordLoss[] = Array.from({ length: sequences.length });
   for (const batch of packRows(sequences, { ...packing, weightOf: () => 1 })) {

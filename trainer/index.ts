@@ -8,6 +8,14 @@ export {
   type ModelSpec,
 } from './model/gpt.ts';
 export { mergeLora, withLora } from './model/lora.ts';
+export { openLanguageModel, openTokenizerFrom, type OpenOptions } from './model/open.ts';
+export {
+  saveModel,
+  type ModelSource,
+  type Provenance,
+  type SaveLayout,
+  type SaveOptions,
+} from './model/weights.ts';
 export type { LanguageModel } from './language-model.ts';
 export {
   drawRecords,
@@ -37,10 +45,33 @@ export type { OrdinaryProgress, OrdinarySettings } from './ordinary.ts';
 export { evaluate, type Perplexity } from './evaluate.ts';
 export { perplexityScorer, type PerplexityScorer } from './score.ts';
 export { checkFit } from './fit.ts';
+export type { DeviceTensor, Engine, HostTensor, Program } from './engines/engine.ts';
+export { engineNames, openEngine, type EngineName, type EngineOptions } from './engines/open.ts';
+export { tfjsEngine } from './engines/tfjs.ts';
+export { examineEngine, type EngineReport } from './engines/survey.ts';
 export { disposePrograms } from './device.ts';
-export { openMechanism, privateGradient, type Mechanism, type StepPhase } from './mechanism.ts';
-export { addGaussianNoise } from './noise.ts';
-export { poissonSampler, type PoissonSampler } from './sampler.ts';
+export {
+  openMechanism,
+  privateGradient,
+  type Mechanism,
+  type PrivateGradient,
+  type StepBook,
+  type StepPhase,
+  type StepRecord,
+  type StepSeal,
+} from './mechanism.ts';
+export { addGaussianNoise, noiseGrid } from './noise.ts';
+export {
+  ballsInBinsSampler,
+  openSampler,
+  poissonSampler,
+  shuffledSampler,
+  truncatedPoissonSampler,
+  type EpochOptions,
+  type Sampler,
+} from './sampler.ts';
 export { applyUpdate, defaultOptimizer, openOptimizer, type OptimizerSettings } from './optimizer.ts';
 export { learningRateAt, type Schedule } from './schedule.ts';
-export { countNoised, readLedger, type LedgerEntry } from './ledger.ts';
+export { countNoised, readLedger, type EpsilonSoFar, type LedgerEntry } from './ledger.ts';
+export { checkDraws } from './check-draws.ts';
+export { commitmentOf, deriveKey, type RandomBits, type RandomWords, type StepPoint } from './randomness.ts';

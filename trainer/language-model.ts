@@ -1,9 +1,7 @@
-import type { Model } from './model/gpt.ts';
+import type { StoredModel } from './model/stored-model.ts';
 import type { Tokenizer } from './model/tokenizer.ts';
-import type { Provenance } from './model/weights.ts';
 
 /** A model together with the tokenizer it reads and where its parameters come from. */
-export interface LanguageModel extends Model {
+export interface LanguageModel extends StoredModel {
   readonly tokenizer: Tokenizer;
-  readonly provenance: Provenance;
 }

@@ -1,21 +1,14 @@
-import {
-  closeSync,
-  existsSync,
-  fstatSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  truncateSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, existsSync, fstatSync, fsyncSync, openSync, readFileSync, truncateSync } from 'node:fs';
 import { DpError } from '../accounting/check.ts';
 import { sha256 } from './digest.ts';
+import { onDisk, writeWhole } from './durable.ts';
 
 /** First line of a ledger: what the run is bound to. */
 export interface HeaderEntry {
   readonly kind: 'header';
   readonly format: 'privacy-unit/ledger';
-  readonly version: 1;
+  /** 1 in ledgers of earlier releases, whose steps can be counted but not repeated. */
+  readonly version: 1 | 2;
   readonly planHash: string;
   readonly tableDigest: string;
   /** Of the parameters that training starts from. */
@@ -23,17 +16,37 @@ export interface HeaderEntry {
   /** Of the manifest beside a table that was selected; absent without one, and in ledgers of earlier releases. */
   readonly manifestDigest?: string | undefined;
   readonly codeVersion: string;
+  /** To the run's secret key, which hides the sums and the digests. */
   readonly noiseKeyCommitment: string;
+  /** To the key that decides who is drawn; it can be shown without the run's secret key. */
+  readonly samplingKeyCommitment?: string | undefined;
+  /** Where the sampler decides the steps of an epoch together. */
+  readonly stepsPerEpoch?: number | undefined;
+}
+
+/** Upper bound on ε after a number of steps. */
+export interface EpsilonSoFar {
+  /** At least the steps counted so far: bounds are computed for a dozen numbers of steps only. */
+  readonly steps: number;
+  /** At the plan's δ; null where no upper bound is proved. */
+  readonly epsilonUpper: number | null;
 }
 
 /** Written before the noise of a step is drawn; each such line counts as one step, used or not. */
 export interface NoisedEntry {
   readonly kind: 'noised';
   readonly step: number;
+  /** How often the run had departed from what was written before; absent, like digests and ε, in version 1. */
+  readonly attempt?: number | undefined;
   /** Units drawn; never used as a denominator. */
   readonly drawSize: number;
+  /** HMAC-SHA-256 of the units drawn under the sampling key. */
+  readonly participationDigest?: string | undefined;
   readonly noiseMultiplier: number;
   readonly clipNorm: number;
+  /** HMAC-SHA-256 of the clipped sum, before noise, under a key that stays secret. */
+  readonly clippedSumDigest?: string | undefined;
+  readonly soFar?: EpsilonSoFar | undefined;
 }
 
 /** Written before the checkpoint of `step` finished steps gets its name. */
@@ -43,12 +56,16 @@ export interface CheckpointEntry {
   readonly digest: string;
 }
 
-/** A run went on from `step` finished steps with fresh randomness. */
+/**
+ * A run went on from `step` finished steps: with the same key, so that steps noised already are repeated and
+ * are the same releases, or with a fresh one, so that they are made anew and counted again.
+ */
 export interface ResumedEntry {
   readonly kind: 'resumed';
   readonly step: number;
   readonly stepsCounted: number;
   readonly noiseKeyCommitment: string;
+  readonly samplingKeyCommitment?: string | undefined;
 }
 
 /** Last line: the run is over. */
@@ -64,7 +81,7 @@ export type LedgerEntry = HeaderEntry | NoisedEntry | CheckpointEntry | ResumedE
 /** An append-only, hash-chained record of what was released. */
 export interface Ledger {
   readonly entries: readonly LedgerEntry[];
-  /** Noised lines: the number of steps that the guarantee has to count. */
+  /** The number of steps that the guarantee has to count: see `countNoised`. */
   readonly stepsCounted: number;
   /** Returns once the line is on the disk. */
   append(entry: LedgerEntry): void;
@@ -137,16 +154,19 @@ export function openLedger(path: string | null): Ledger {
   const { entries } = found;
   let { head, bytes } = found;
   if (path !== null && existsSync(path)) truncateSync(path, bytes);
-  const file = path === null ? null : openSync(path, 'a');
+  const file = path === null ? null : openSync(path, 'a', 0o600);
+  const count = new StepCount();
+  entries.forEach(entry => count.add(entry));
   return {
     entries,
     get stepsCounted(): number {
-      return countNoised(entries);
+      return count.steps;
     },
     append(entry): void {
       const { line, hash } = seal(entry, head);
       if (file !== null) bytes = appendLine(file, { line, expectedBytes: bytes });
       entries.push(entry);
+      count.add(entry);
       head = hash;
     },
     close(): void {
@@ -166,17 +186,40 @@ function appendLine(file: number, { line, expectedBytes }: { line: string; expec
   }
   const written = Buffer.from(`${line}\n`);
   // A line written in part is an error here and a torn line to whoever reads the file afterwards.
-  if (writeSync(file, written) !== written.length) {
-    throw new DpError(
-      'CHECK_FAILED',
-      'Cannot append to the ledger: the disk took part of a line. Free some space.',
-    );
-  }
-  fsyncSync(file);
+  onDisk('append to the ledger', () => {
+    writeWhole(file, written);
+    fsyncSync(file);
+  });
   return size + written.length;
 }
 
-/** How many steps a ledger's entries make the guarantee count. */
+/** Counts steps as lines come. */
+class StepCount {
+  #lines = 0;
+  #stepsPerEpoch = 1;
+  #epochs = 0;
+  #last = '';
+
+  add(entry: LedgerEntry): void {
+    if (entry.kind === 'header') this.#stepsPerEpoch = entry.stepsPerEpoch ?? 1;
+    if (entry.kind !== 'noised') return;
+    this.#lines += 1;
+    const epoch = `${entry.attempt ?? 0}:${Math.floor(entry.step / this.#stepsPerEpoch)}`;
+    if (epoch !== this.#last) this.#epochs += 1;
+    this.#last = epoch;
+  }
+
+  get steps(): number {
+    return Math.max(this.#lines, this.#epochs === 0 ? 0 : (this.#epochs - 1) * this.#stepsPerEpoch + 1);
+  }
+}
+
+/**
+ * How many steps a ledger's entries make the guarantee count: its noised lines. Where the sampler decides the
+ * steps of an epoch together, an epoch that was begun counts as a whole as soon as another follows it.
+ */
 export function countNoised(entries: readonly LedgerEntry[]): number {
-  return entries.reduce((count, entry) => count + (entry.kind === 'noised' ? 1 : 0), 0);
+  const count = new StepCount();
+  entries.forEach(entry => count.add(entry));
+  return count.steps;
 }

@@ -3,22 +3,35 @@ import { drawSeed } from '../selection/chunks.ts';
 import { packUnits, type PackOptions, type UnitRows } from './batches.ts';
 import { ClippedSums, type ClippedSum, type GradientSource } from './clip.ts';
 import { drawRecords, type UserTokens } from './data.ts';
+import { bytesOf } from './digest.ts';
 import { addGaussianNoise } from './noise.ts';
-import { openBits } from './randomness.ts';
-import { poissonSampler } from './sampler.ts';
+import { openPointSampler } from './point-sampler.ts';
+import { deriveKey, digestAt, openPointBits, type StepPoint } from './randomness.ts';
+
+/** What a ledger holds of a step so that the step can be told again, without telling what was in it. */
+export interface StepSeal {
+  /** Keyed digest of the units drawn, under the sampling key: an auditor who is shown that key can redraw and check them. */
+  readonly participationDigest: string;
+  /** Keyed digest of the clipped sum before noise, bit for bit. */
+  readonly clippedSumDigest: string;
+}
 
 /** The randomised part of a step, in the order in which it happens. */
 export interface Mechanism {
-  /** Positions of the units that take part in this step. */
-  sample(): Int32Array;
+  /** Positions of the units that take part in this step: a function of the key and the point alone. */
+  sample(point: StepPoint): Int32Array;
   /** Clips each unit once and adds them up. `step` seeds the selection where it is per draw. */
   clippedSum(drawn: Int32Array, step: number): Promise<ClippedSum>;
-  /** Adds N(0, (noiseMultiplier × clipNorm)²) to every coordinate of the sum. */
-  addNoise(sum: Float64Array): void;
+  /** Digests of what the step is about to release. */
+  seal(point: StepPoint, made: { drawn: Int32Array; sum: Float64Array }): StepSeal;
+  /**
+   * Adds N(0, (noiseMultiplier × clipNorm)²) to every coordinate of the sum. The noise is a function of
+   * the key, the point and the digest of the sum: two different sums never meet the same noise, even
+   * where a ledger was tampered with.
+   */
+  addNoise(sum: Float64Array, point: StepPoint & Pick<StepSeal, 'clippedSumDigest'>): void;
   /** Divides by the plan's expected batch size, whatever number of units was drawn. */
   average(sum: Float64Array): void;
-  /** Draws made so far, for the checkpoint. */
-  readonly draws: number;
 }
 
 /** What a mechanism works on. */
@@ -27,7 +40,7 @@ export interface MechanismOptions {
   readonly users: readonly UserTokens[];
   readonly gradients: GradientSource;
   readonly packing: PackOptions;
-  /** Secret key of this stretch of the run. */
+  /** Secret key of the run. */
   readonly key: Uint8Array;
 }
 
@@ -59,19 +72,21 @@ export function unitsOf(
 }
 
 /**
- * The randomised part of both mechanisms of arXiv 2406.14322: Poisson sampling over units,
+ * The randomised part of both mechanisms of arXiv 2406.14322: the plan's sampling over units,
  * one clip per unit (a user's gradient is the mean over its records, taken before the clip),
  * noise on the sum, a fixed denominator.
  */
 export function openMechanism(options: MechanismOptions): Mechanism {
   const { plan, gradients, packing, key } = options;
-  const { samplingProbability, expectedBatchSize } = plan.sampler;
   const units = unitsOf(plan, options.users);
-  const sampler = poissonSampler(units.count, { samplingProbability, bits: openBits(key, 'sampling') });
-  const noiseBits = openBits(key, 'noise');
+  const samplingKey = deriveKey(key, 'sampling');
+  const digestKey = deriveKey(key, 'digest');
+  const noiseBits = openPointBits(deriveKey(key, 'noise'));
+  const bits = openPointBits(samplingKey);
+  const sampler = openPointSampler(plan.sampler, { population: units.count, bits });
   const sums = new ClippedSums(gradients, plan);
   return {
-    sample: () => sampler.draw(),
+    sample: point => sampler.draw(point),
     async clippedSum(drawn, step): Promise<ClippedSum> {
       const rows = Array.from(drawn, unit => units.rowsAt(unit, step));
       const packed = packUnits(rows, packing);
@@ -80,20 +95,39 @@ export function openMechanism(options: MechanismOptions): Mechanism {
       for (const parts of packed.oversized) await sums.addOversized(parts);
       return sums.result();
     },
-    addNoise(sum): void {
+    seal: (point, { drawn, sum }) => ({
+      participationDigest: digestAt(point, { key: samplingKey, bytes: bytesOf(drawn) }),
+      clippedSumDigest: digestAt(point, { key: digestKey, bytes: bytesOf(sum) }),
+    }),
+    addNoise(sum, point): void {
+      noiseBits.seek(point, point.clippedSumDigest);
       addGaussianNoise(sum, { standardDeviation: plan.noiseMultiplier * plan.clipNorm, bits: noiseBits });
     },
     average(sum): void {
-      for (let index = 0; index < sum.length; index += 1) sum[index]! /= expectedBatchSize;
-    },
-    get draws(): number {
-      return sampler.draws;
+      for (let index = 0; index < sum.length; index += 1) sum[index]! /= plan.sampler.expectedBatchSize;
     },
   };
 }
 
 /** Points of a step at which a run may be cut off; the line in the ledger is on the disk after `logged`. */
 export type StepPhase = 'sampled' | 'summed' | 'logged' | 'noised' | 'updated' | 'saved';
+
+/** What is written down of a step before its noise is drawn. */
+export interface StepRecord extends StepPoint, StepSeal {
+  /** Units drawn; never used as a denominator. */
+  readonly drawSize: number;
+}
+
+/** The book that a step is entered in before its noise is drawn. */
+export interface StepBook {
+  /** The attempt to make next at a step. */
+  attemptAt(step: number): number;
+  /**
+   * True once the step is on the disk, or where it is one that is there already, the same bit for bit.
+   * False where it differs from what is there: it must not be noised, but made again at `attemptAt`.
+   */
+  enter(record: StepRecord): boolean;
+}
 
 /** One private gradient and what is known of the step that made it. */
 export interface PrivateGradient {
@@ -104,28 +138,33 @@ export interface PrivateGradient {
 }
 
 /**
- * One step of either mechanism: sample, clip and sum, log, add noise, divide. A step that draws
+ * One step of either mechanism: sample, clip and sum, write down, add noise, divide. A step that draws
  * nobody goes the same way and is noise alone.
  *
- * @param options - beforeNoise: writes the step into the ledger; it returns before any noise is drawn
+ * @param options - book: writes the step into the ledger; it returns before any noise is drawn
  */
 export async function privateGradient(
   mechanism: Mechanism,
   options: {
     step: number;
-    beforeNoise: (drawSize: number) => void;
+    book: StepBook;
     onPhase?: ((phase: StepPhase, step: number) => void) | undefined;
   },
 ): Promise<PrivateGradient> {
-  const { step, beforeNoise, onPhase } = options;
-  const drawn = mechanism.sample();
-  onPhase?.('sampled', step);
-  const summed = await mechanism.clippedSum(drawn, step);
-  onPhase?.('summed', step);
-  beforeNoise(drawn.length);
-  onPhase?.('logged', step);
-  mechanism.addNoise(summed.sum);
-  onPhase?.('noised', step);
-  mechanism.average(summed.sum);
-  return { gradient: summed.sum, drawSize: drawn.length, summed };
+  const { step, book, onPhase } = options;
+  for (;;) {
+    const point = { step, attempt: book.attemptAt(step) };
+    const drawn = mechanism.sample(point);
+    onPhase?.('sampled', step);
+    const summed = await mechanism.clippedSum(drawn, step);
+    onPhase?.('summed', step);
+    const drawSize = drawn.length;
+    const record = { ...point, drawSize, ...mechanism.seal(point, { drawn, sum: summed.sum }) };
+    if (!book.enter(record)) continue;
+    onPhase?.('logged', step);
+    mechanism.addNoise(summed.sum, record);
+    onPhase?.('noised', step);
+    mechanism.average(summed.sum);
+    return { gradient: summed.sum, drawSize, summed };
+  }
 }

@@ -114,7 +114,7 @@ async function meanGradient(
 ): Promise<number> {
   const { batch, expectedTokens, device, model } = options;
   const { contextLength, vocabularySize } = model.spec.config;
-  const limits = physicalLimits({ contextLength, vocabularySize, trainable: device.size });
+  const limits = physicalLimits({ contextLength, vocabularySize });
   const weightOf = (): number => 1 / expectedTokens;
   const packing = { contextLength, endOfText: model.tokenizer.endOfText, limits, weightOf };
   gradient.fill(0);

@@ -1,4 +1,4 @@
-import { createCipheriv, createHash, randomBytes } from 'node:crypto';
+import { createCipheriv, createHash, createHmac, randomBytes, type Cipher } from 'node:crypto';
 import { DpError } from '../accounting/check.ts';
 
 /** What a stream of random bits is for; streams of different purposes are independent. */
@@ -10,12 +10,36 @@ export interface RandomBits {
   next53(): number;
 }
 
+/** An endless stream of uniform random words. */
+export interface RandomWords {
+  /** Fills an array with the next words, each uniform over 0 .. 2^32 - 1. */
+  fillWords(words: Uint32Array<ArrayBuffer>): void;
+}
+
+/** One stream, read as numbers or as words. */
+export interface RandomStream extends RandomBits, RandomWords {}
+
+/** A step of a run, and how often the run had departed from what its ledger says when it was made. */
+export interface StepPoint {
+  /** Steps finished before it, >= 0. */
+  readonly step: number;
+  /** 0 unless a step could not be repeated after a crash. */
+  readonly attempt: number;
+}
+
+/** A stream that starts anew at every point of a run, from the key and the point alone. */
+export interface PointStream extends RandomStream {
+  /** @param context - more that the stream depends on, such as a digest of what it is for */
+  seek(point: StepPoint, context?: string): void;
+}
+
 const keyBytes = 32;
 const blockWords = 16384;
+const zeros = new Uint8Array(4 * blockWords);
 
 /**
  * A fresh secret key of 32 bytes from the operating system. Whoever knows it can take the noise
- * off every step, so it is never written down: a ledger holds `commitmentOf(key)` alone.
+ * off every step. A ledger holds `commitmentOf(key)` alone.
  *
  * @example
  * ```ts
@@ -32,12 +56,31 @@ export function commitmentOf(key: Uint8Array): string {
 }
 
 /**
- * The key of one stretch of a run. A resumed run passes the number of steps whose noise was
- * already drawn, so that no noise is ever drawn twice, even where a test injects its key.
+ * One of the independent keys that a run's secret key stands for: `noise` hides the sums, `sampling`
+ * decides who is drawn, `digest` keeps the digests of the ledger from telling what they are of. The
+ * sampling key can be shown to an auditor without the others; that gives up the privacy that sampling adds.
+ *
+ * @param key - 32 bytes
+ * @example
+ * ```ts
+ * deriveKey(new Uint8Array(32), 'noise').length; // 32
+ * ```
  */
-export function keyOfSegment(key: Uint8Array, segment: number): Uint8Array {
-  const hash = createHash('sha256').update('privacy-unit/segment/v1\0').update(key).update(`\0${segment}`);
-  return new Uint8Array(hash.digest());
+export function deriveKey(key: Uint8Array, purpose: RandomPurpose | 'digest'): Uint8Array {
+  checkKey(key);
+  return new Uint8Array(createHmac('sha256', key).update(`privacy-unit/key/${purpose}/v2`).digest());
+}
+
+/**
+ * Keyed SHA-256 (HMAC) over some bytes at a point of a run, 64 hexadecimal digits. Without the key
+ * it tells nothing about the bytes, not even whether those of two points are equal.
+ */
+export function digestAt(point: StepPoint, options: { key: Uint8Array; bytes: Uint8Array }): string {
+  const { key, bytes } = options;
+  return createHmac('sha256', key)
+    .update(`privacy-unit/digest/v2\0${point.step}\0${point.attempt}\0`)
+    .update(bytes)
+    .digest('hex');
 }
 
 /**
@@ -52,29 +95,76 @@ export function keyOfSegment(key: Uint8Array, segment: number): Uint8Array {
  * openBits(key, 'noise').next53() === openBits(key, 'sampling').next53(); // false
  * ```
  */
-export function openBits(key: Uint8Array, purpose: RandomPurpose): RandomBits {
-  if (key.length !== keyBytes) {
-    throw new DpError(
-      'INVALID_ARGUMENT',
-      `Cannot open a random stream: the key has ${key.length} bytes. Give ${keyBytes} random bytes.`,
-    );
-  }
-  const streamKey = createHash('sha256').update(`privacy-unit/${purpose}/v1\0`).update(key).digest();
-  const cipher = createCipheriv('aes-256-ctr', streamKey, new Uint8Array(16));
-  const zeros = new Uint8Array(4 * blockWords);
-  const words = new Uint32Array(blockWords);
-  const bytes = new Uint8Array(words.buffer);
-  let position = blockWords;
-  return {
-    next53(): number {
-      if (position === blockWords) {
-        bytes.set(cipher.update(zeros));
-        position = 0;
-      }
-      const high = words[position]! >>> 5;
-      const low = words[position + 1]! >>> 6;
-      position += 2;
-      return high * 67108864 + low;
-    },
+export function openBits(key: Uint8Array, purpose: RandomPurpose): RandomStream {
+  checkKey(key);
+  return new Stream(createHash('sha256').update(`privacy-unit/${purpose}/v1\0`).update(key).digest());
+}
+
+/**
+ * AES-256 in counter mode, keyed anew at every point by HMAC-SHA-256 of the point. Two points, or
+ * two contexts at one point, have independent streams; a point that is sought again has the same one.
+ *
+ * @param key - 32 bytes, used for nothing else: see `deriveKey`
+ * @example
+ * ```ts
+ * const bits = openPointBits(new Uint8Array(32));
+ * bits.seek({ step: 3, attempt: 0 });
+ * const first = bits.next53();
+ * bits.seek({ step: 3, attempt: 1 });
+ * bits.next53() === first; // false
+ * ```
+ */
+export function openPointBits(key: Uint8Array): PointStream {
+  checkKey(key);
+  let stream: Stream | undefined;
+  const current = (): Stream => {
+    if (stream === undefined) throw new Error('seek() comes before the first bits');
+    return stream;
   };
+  return {
+    seek({ step, attempt }, context = ''): void {
+      const name = `privacy-unit/stream/v2\0${step}\0${attempt}\0${context}`;
+      stream = new Stream(createHmac('sha256', key).update(name).digest());
+    },
+    next53: () => current().next53(),
+    fillWords: words => current().fillWords(words),
+  };
+}
+
+function checkKey(key: Uint8Array): void {
+  if (key.length === keyBytes) return;
+  throw new DpError(
+    'INVALID_ARGUMENT',
+    `Cannot open a random stream: the key has ${key.length} bytes. Give ${keyBytes} random bytes.`,
+  );
+}
+
+class Stream implements RandomStream {
+  readonly #cipher: Cipher;
+  readonly #words = new Uint32Array(blockWords);
+  #position = blockWords;
+
+  constructor(key: Uint8Array) {
+    this.#cipher = createCipheriv('aes-256-ctr', key, new Uint8Array(16));
+  }
+
+  next53(): number {
+    const words = this.#words;
+    if (this.#position === blockWords) {
+      this.fillWords(words);
+      this.#position = 0;
+    }
+    const high = words[this.#position]! >>> 5;
+    const low = words[this.#position + 1]! >>> 6;
+    this.#position += 2;
+    return high * 67108864 + low;
+  }
+
+  fillWords(words: Uint32Array<ArrayBuffer>): void {
+    const bytes = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
+    for (let start = 0; start < bytes.length; start += zeros.length) {
+      const end = Math.min(bytes.length, start + zeros.length);
+      bytes.set(this.#cipher.update(zeros.subarray(0, end - start)), start);
+    }
+  }
 }

@@ -2,10 +2,14 @@ import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { DpError } from '../accounting/check.ts';
-import { encodeCheckpoint, readCheckpoint, writeAtomically, type Checkpoint } from './checkpoint.ts';
+import { encodeCheckpoint, readCheckpoint, type Checkpoint } from './checkpoint.ts';
 import { sha256 } from './digest.ts';
-import { openLedger, type HeaderEntry, type Ledger } from './ledger.ts';
-import { commitmentOf, freshKey, keyOfSegment } from './randomness.ts';
+import { writeAtomically } from './durable.ts';
+import { keyPath, readKey, removeKey, writeKey } from './key-file.ts';
+import { openLedger, type FinishedEntry, type HeaderEntry, type Ledger } from './ledger.ts';
+import { lockFolder } from './lock.ts';
+import { commitmentOf, deriveKey, freshKey } from './randomness.ts';
+import { historyOf, type History } from './step-book.ts';
 
 /** What a run is bound to; a folder goes on only with the same plan, table and model. */
 export interface RunIdentity {
@@ -21,10 +25,16 @@ export interface Run {
   readonly ledger: Ledger;
   /** Where to go on from; undefined at the very start. */
   readonly resumedFrom: Checkpoint | undefined;
-  /** Secret key of this stretch: never the key of an earlier one. */
+  /** Secret key: that of the stretch before where the folder still had it, a fresh one otherwise. */
   readonly key: Uint8Array;
+  /** Steps that can be repeated as the releases that they were. */
+  readonly history: History;
   /** Saves a checkpoint; without a folder this does nothing. */
   save(checkpoint: Checkpoint): void;
+  /** Takes the key out of the folder, unless it is to stay, and writes the last line. */
+  finish(ending: Omit<FinishedEntry, 'kind' | 'stepsCounted'>): void;
+  /** Lets go of the folder. */
+  close(): void;
 }
 
 /** Where a run lives and what it does with what it finds there. */
@@ -34,8 +44,12 @@ export interface RunOptions {
   /** Starts anew whatever the folder holds; the ledger found there is kept under another name. */
   readonly force: boolean;
   readonly identity: RunIdentity;
-  /** 32 bytes for tests; a fresh key otherwise. */
+  /** Where the sampler decides the steps of an epoch together. */
+  readonly stepsPerEpoch?: number | undefined;
+  /** 32 bytes for tests; otherwise the key found in the folder or a fresh one. */
   readonly key?: Uint8Array | undefined;
+  /** Leaves the secret key in the folder when the run is over. */
+  readonly keepKey?: boolean | undefined;
 }
 
 const ledgerName = 'ledger.jsonl';
@@ -51,6 +65,7 @@ function setAside(folder: string): void {
   while (existsSync(join(folder, `ledger-${number}.jsonl`))) number += 1;
   renameSync(join(folder, ledgerName), join(folder, `ledger-${number}.jsonl`));
   rmSync(join(folder, checkpointName), { force: true });
+  removeKey(folder);
 }
 
 function checkSameRun(header: HeaderEntry, options: RunOptions): void {
@@ -66,10 +81,7 @@ function checkSameRun(header: HeaderEntry, options: RunOptions): void {
   }
 }
 
-function openFolder(options: RunOptions): Ledger {
-  const { folder, force } = options;
-  if (folder === null) return openLedger(null);
-  mkdirSync(folder, { recursive: true });
+function openFolderLedger(folder: string, force: boolean): Ledger {
   const path = join(folder, ledgerName);
   if (force && existsSync(path)) setAside(folder);
   const ledger = openLedger(path);
@@ -84,40 +96,97 @@ function openFolder(options: RunOptions): Ledger {
 
 /**
  * Opens a run: a new ledger with its header, or the ledger and newest checkpoint of a run that
- * was cut off, with fresh randomness. Steps noised after that checkpoint stay in the ledger and
- * stay counted.
+ * was cut off. Such a run goes on with the key that it left in the folder, so that steps noised after the
+ * checkpoint can be repeated as the same releases. Where the key is gone it goes on with a fresh one; those
+ * steps stay counted and are made anew.
  *
- * @throws `OUTPUT_EXISTS` where the folder holds a finished run and `force` is off; `CHECK_FAILED`
- *   where the chain is broken, the checkpoint is not the ledger's, or plan, table or starting model differ
+ * @throws `OUTPUT_EXISTS` where the folder holds a finished run and `force` is off, or another run is writing
+ *   to it; `CHECK_FAILED` where the chain is broken, the checkpoint is not the ledger's, or plan, table or
+ *   starting model differ; `OUTPUT_FAILED` where the disk is full
  */
 export function openRun(options: RunOptions): Run {
-  const { folder, identity } = options;
-  const ledger = openFolder(options);
-  const key = keyOfSegment(options.key ?? freshKey(), ledger.stepsCounted);
-  const noiseKeyCommitment = commitmentOf(key);
-  const header = ledger.entries[0];
-  const path = folder === null ? null : join(folder, checkpointName);
-  let resumedFrom: Checkpoint | undefined;
-  if (header?.kind === 'header') {
-    checkSameRun(header, options);
-    resumedFrom = path === null ? undefined : readCheckpoint(path, checkpointDigests(ledger));
-    const { stepsCounted } = ledger;
-    ledger.append({ kind: 'resumed', step: resumedFrom?.step ?? 0, stepsCounted, noiseKeyCommitment });
-  } else {
-    const fixed = { kind: 'header', format: 'privacy-unit/ledger', version: 1 } as const;
-    ledger.append({ ...fixed, ...identity, codeVersion: codeVersion(), noiseKeyCommitment });
+  const { folder, force } = options;
+  if (folder === null) return openIn(openLedger(null), { ...options, unlock: () => undefined });
+  mkdirSync(folder, { recursive: true });
+  const unlock = lockFolder(folder);
+  let ledger: Ledger | undefined;
+  try {
+    ledger = openFolderLedger(folder, force);
+    return openIn(ledger, { ...options, unlock });
+  } catch (error) {
+    ledger?.close();
+    unlock();
+    throw error;
   }
-  return { ledger, resumedFrom, key, save: checkpoint => saveCheckpoint(ledger, { path, checkpoint }) };
 }
 
-function checkpointDigests(ledger: Ledger): Set<string> {
-  return new Set(ledger.entries.flatMap(entry => (entry.kind === 'checkpoint' ? [entry.digest] : [])));
+function openIn(ledger: Ledger, options: RunOptions & { unlock: () => void }): Run {
+  const { folder } = options;
+  const header = ledger.entries[0];
+  if (header?.kind === 'header') checkSameRun(header, options);
+  const resumedFrom = header === undefined ? undefined : findCheckpoint(ledger, options);
+  const key = chooseKey(ledger, options);
+  const step = resumedFrom?.step ?? 0;
+  const history = historyOf(ledger.entries, { step, commitment: commitmentOf(key) });
+  appendOpening(ledger, { ...options, key, step });
+  return {
+    ledger,
+    resumedFrom,
+    key,
+    history,
+    save: checkpoint => saveCheckpoint(ledger, { ...options, checkpoint }),
+    finish(ending): void {
+      // The key goes first: a crash in between leaves a run that has nothing to repeat.
+      if (folder !== null && options.keepKey !== true) removeKey(folder);
+      ledger.append({ kind: 'finished', stepsCounted: ledger.stepsCounted, ...ending });
+    },
+    close(): void {
+      ledger.close();
+      options.unlock();
+    },
+  };
 }
 
-function saveCheckpoint(ledger: Ledger, options: { path: string | null; checkpoint: Checkpoint }): void {
-  const { path, checkpoint } = options;
-  if (path === null) return;
-  const bytes = encodeCheckpoint(checkpoint);
+/** The key that the newest lines were written under, if it is still known; otherwise another, on the disk before it is used. */
+function chooseKey(ledger: Ledger, { folder, key }: RunOptions): Uint8Array {
+  const kept = key ?? (folder === null ? undefined : readKey(folder));
+  const isKnown = kept !== undefined && commitmentOf(kept) === newestCommitment(ledger);
+  const chosen = isKnown ? kept : (key ?? freshKey());
+  if (folder !== null && !(isKnown && existsSync(keyPath(folder)))) writeKey(folder, chosen);
+  return chosen;
+}
+
+function newestCommitment({ entries }: Ledger): string | undefined {
+  const newest = entries.findLast(entry => entry.kind === 'header' || entry.kind === 'resumed');
+  return newest?.noiseKeyCommitment;
+}
+
+function appendOpening(ledger: Ledger, options: RunOptions & { key: Uint8Array; step: number }): void {
+  const { key, step, identity, stepsPerEpoch } = options;
+  const commitments = {
+    noiseKeyCommitment: commitmentOf(key),
+    samplingKeyCommitment: commitmentOf(deriveKey(key, 'sampling')),
+  };
+  if (ledger.entries.length > 0) {
+    ledger.append({ kind: 'resumed', step, stepsCounted: ledger.stepsCounted, ...commitments });
+    return;
+  }
+  const fixed = { kind: 'header', format: 'privacy-unit/ledger', version: 2 } as const;
+  const epochs = stepsPerEpoch === undefined ? {} : { stepsPerEpoch };
+  ledger.append({ ...fixed, ...identity, codeVersion: codeVersion(), ...commitments, ...epochs });
+}
+
+function findCheckpoint(ledger: Ledger, { folder, identity }: RunOptions): Checkpoint | undefined {
+  if (folder === null) return undefined;
+  const recorded = ledger.entries.flatMap(entry => (entry.kind === 'checkpoint' ? [entry.digest] : []));
+  const { planHash } = identity;
+  return readCheckpoint(join(folder, checkpointName), { digests: new Set(recorded), planHash });
+}
+
+function saveCheckpoint(ledger: Ledger, options: RunOptions & { checkpoint: Checkpoint }): void {
+  const { folder, checkpoint, identity } = options;
+  if (folder === null) return;
+  const bytes = encodeCheckpoint(checkpoint, identity.planHash);
   ledger.append({ kind: 'checkpoint', step: checkpoint.step, digest: sha256(bytes) });
-  writeAtomically(path, bytes);
+  writeAtomically(join(folder, checkpointName), bytes);
 }

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { DpError } from '../accounting/check.ts';
-import { epsilonCurve, epsilonOfPlan, parsePlan, type Interval, type Plan } from '../accounting/index.ts';
+import type { Interval } from '../accounting/index.ts';
+import { epsilonOfPlan, parsePlan, type Plan } from '../accounting/plan-entry.ts';
 import { physicalLimits } from './batches.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { tableDigest, truncationOf, type Truncation, type UserTokens } from './data.ts';
@@ -11,11 +12,19 @@ import type { Engine } from './engines/engine.ts';
 import { evaluateOn, type Perplexity } from './evaluate.ts';
 import { checkFit } from './fit.ts';
 import type { LanguageModel } from './language-model.ts';
-import { openMechanism, privateGradient, type Mechanism, type StepPhase } from './mechanism.ts';
-import { saveModel } from './model/weights.ts';
+import {
+  openMechanism,
+  privateGradient,
+  type Mechanism,
+  type StepBook,
+  type StepPhase,
+} from './mechanism.ts';
+import { saveModel, type SaveOptions } from './model/weights.ts';
 import { applyUpdate, openOptimizer } from './optimizer.ts';
 import { flattenTrainable, withTrainable } from './parameters.ts';
 import { openRun, type Run } from './run.ts';
+import { EpsilonAlong } from './so-far.ts';
+import { openStepBook, type StepTerms } from './step-book.ts';
 import { learningRateAt } from './schedule.ts';
 import { resolveSettings, type LossPoint, type ResolvedSettings, type TrainingSettings } from './settings.ts';
 
@@ -52,6 +61,13 @@ export interface TrainOptions {
   readonly onPhase?: (phase: StepPhase, step: number) => void;
   /** A key for tests. Whoever knows the key can take the noise off. */
   readonly randomness?: { readonly key: Uint8Array };
+  /**
+   * Leaves the secret key in the folder when the run is over, so that draws can be shown to an auditor. Whoever
+   * reads it can take the noise off every step: the guarantee then holds against nobody who has it.
+   */
+  readonly keepKey?: boolean;
+  /** How the trained model is written; default: in full, as float32. */
+  readonly save?: SaveOptions;
 }
 
 /** What training gives back. */
@@ -61,7 +77,7 @@ export interface TrainingResult {
   readonly delta: number;
   /** Finished steps, as planned. */
   readonly steps: number;
-  /** Steps that ε counts: above `steps` where an interrupted stretch had to be redone. */
+  /** Steps that ε counts: above `steps` where steps of an interrupted stretch could not be repeated bit for bit. */
   readonly stepsCounted: number;
   /** Held-out perplexity of the starting model and of the trained one; null without held-out users. */
   readonly perplexity: { readonly before: Perplexity; readonly after: Perplexity } | null;
@@ -104,6 +120,8 @@ interface Loop {
   readonly run: Run;
   readonly device: DeviceModel;
   readonly mechanism: Mechanism;
+  readonly book: StepBook;
+  readonly along: EpsilonAlong;
   readonly progress: Progress;
 }
 
@@ -113,13 +131,15 @@ interface Loop {
  *
  * Every step is written to the ledger before its noise is drawn, so ε counts each step whose
  * noised sum anyone could have seen, also after a crash and a resumed run. A run that was cut off
- * goes on when it is started again with the same folder, plan, table and starting model.
+ * goes on when it is started again with the same folder, plan, table and starting model. Steps after its
+ * checkpoint are repeated with the secret key that it kept in the folder; where they come out the same bit for
+ * bit they are the same releases and the model is that of an uninterrupted run, otherwise they are counted once more.
  *
  * @returns the trained model with its ε: an upper bound (and a lower one) on what the run spent
  * @throws `INVALID_ARGUMENT` where the starting model was trained on private text; `INVALID_DATA` or
  *   `CHECK_FAILED` where the data do not fit the plan; `OUTPUT_EXISTS`
- *   where the folder holds a finished run; `CHECK_FAILED` where its ledger can't be trusted;
- *   `INTERRUPTED` after `signal`
+ *   where the folder holds a finished run or another run is writing to it; `CHECK_FAILED` where its ledger
+ *   can't be trusted; `OUTPUT_FAILED` where the disk is full; `INTERRUPTED` after `signal`
  */
 export async function train(options: TrainOptions): Promise<TrainingResult> {
   const started = performance.now();
@@ -145,7 +165,7 @@ export async function train(options: TrainOptions): Promise<TrainingResult> {
     });
   } finally {
     device.dispose();
-    run.ledger.close();
+    run.close();
   }
 }
 
@@ -168,15 +188,17 @@ function openRunFor(plan: Plan, options: TrainOptions): Run {
       modelDigest: parametersDigest(options.model.parameters),
       ...(options.manifestDigest === undefined ? {} : { manifestDigest: options.manifestDigest }),
     },
+    stepsPerEpoch: 'stepsPerEpoch' in plan.sampler ? plan.sampler.stepsPerEpoch : undefined,
     key: options.randomness?.key,
+    keepKey: options.keepKey,
   });
 }
 
-function openLoop(parts: Omit<Loop, 'mechanism' | 'progress'>): Loop {
+function openLoop(parts: Omit<Loop, 'mechanism' | 'book' | 'along' | 'progress'>): Loop {
   const { plan, settings, options, run, device } = parts;
   const { users, model } = options;
   const { contextLength, vocabularySize } = model.spec.config;
-  const limits = physicalLimits({ contextLength, vocabularySize, trainable: device.size });
+  const limits = physicalLimits({ contextLength, vocabularySize });
   const mostRows = plan.unit.recordsPerUser;
   const packing = { contextLength, endOfText: model.tokenizer.endOfText, limits, mostRows };
   const mechanism = openMechanism({ plan, users, gradients: device, packing, key: run.key });
@@ -190,7 +212,13 @@ function openLoop(parts: Omit<Loop, 'mechanism' | 'progress'>): Loop {
   };
   checkResumable(progress, { size: device.size, settings });
   device.setTrainable(progress.parameters);
-  return { ...parts, mechanism, progress };
+  const along = new EpsilonAlong(plan);
+  const book = openStepBook(run.ledger, { history: run.history, terms: termsOf(plan, along) });
+  return { ...parts, mechanism, book, along, progress };
+}
+
+function termsOf({ noiseMultiplier, clipNorm }: Plan, along: EpsilonAlong): StepTerms {
+  return { noiseMultiplier, clipNorm, soFar: steps => along.soFar(steps) };
 }
 
 function checkResumable(progress: Progress, options: { size: number; settings: ResolvedSettings }): void {
@@ -219,15 +247,10 @@ async function trainSteps(loop: Loop): Promise<void> {
   }
 }
 
-async function trainStep({ plan, settings, options, run, device, mechanism, progress }: Loop): Promise<void> {
+async function trainStep({ settings, options, book, device, mechanism, progress }: Loop): Promise<void> {
   const { step, parameters } = progress;
-  const { noiseMultiplier, clipNorm } = plan;
-  const { gradient, drawSize, summed } = await privateGradient(mechanism, {
-    step,
-    beforeNoise: drawn =>
-      run.ledger.append({ kind: 'noised', step, drawSize: drawn, noiseMultiplier, clipNorm }),
-    onPhase: options.onPhase,
-  });
+  const { onPhase } = options;
+  const { gradient, drawSize, summed } = await privateGradient(mechanism, { step, book, onPhase });
   applyUpdate(parameters, {
     gradient,
     learningRate: learningRateAt(step, settings.schedule),
@@ -247,9 +270,9 @@ async function trainStep({ plan, settings, options, run, device, mechanism, prog
   };
 }
 
-function saveCheckpoint({ run, mechanism, progress, options }: Loop): void {
+function saveCheckpoint({ run, progress, options }: Loop): void {
   const { step, parameters, optimizer } = progress;
-  run.save({ step, draws: (run.resumedFrom?.draws ?? 0) + mechanism.draws, parameters, optimizer });
+  run.save({ step, parameters, optimizer });
   options.onPhase?.('saved', step - 1);
 }
 
@@ -269,7 +292,7 @@ function interrupted(loop: Loop): DpError {
 }
 
 async function finish(
-  { plan, options, run, progress }: Loop,
+  { plan, options, run, along, progress }: Loop,
   known: Pick<TrainingResult, 'perplexity' | 'seconds'>,
 ): Promise<TrainingResult> {
   const { stepsCounted } = run.ledger;
@@ -286,11 +309,9 @@ async function finish(
     steps: stepsCounted,
   };
   const provenance = { trainedOn: 'private', tokenizer: tokenizer.name, guarantee } as const;
-  const model: LanguageModel = { spec, parameters, tokenizer, provenance };
-  if (options.folder !== undefined) await saveModel(join(options.folder, 'model'), model);
-  run.ledger.append({ kind: 'finished', stepsCounted, modelDigest: parametersDigest(parameters) });
-  const curveSteps = curvePoints(stepsCounted);
-  const curve = epsilonCurve(plan, curveSteps);
+  const model: LanguageModel = { ...options.model, parameters, provenance };
+  if (options.folder !== undefined) await saveModel(join(options.folder, 'model'), model, options.save);
+  run.finish({ modelDigest: parametersDigest(parameters) });
   return {
     ...known,
     epsilon,
@@ -300,16 +321,8 @@ async function finish(
     model,
     truncation: truncationOf(options.users, spec.config.contextLength),
     lossCurve: progress.lossCurve,
-    epsilonCurve: curveSteps.map((step, index) => ({ step, epsilon: curve[index]! })),
+    epsilonCurve: along.curve(stepsCounted),
     diagnostics: progress.diagnostics,
     notPrivate: ['lossCurve', 'diagnostics', 'perplexity', 'truncation'],
   };
-}
-
-const mostCurvePoints = 12;
-
-/** Up to a dozen step counts from early to the last, evenly spaced. */
-function curvePoints(steps: number): number[] {
-  const points = Math.min(steps, mostCurvePoints);
-  return Array.from({ length: points }, (_, index) => Math.round((steps * (index + 1)) / points));
 }

@@ -1,15 +1,16 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { allStrategies, type SelectionStrategy } from '../../selection/index.ts';
+import type { Neighbours } from '../../accounting/index.ts';
 import {
   compareMechanisms,
-  type Neighbours,
   type PlanOption,
   type PrivacySpent,
+  type SamplerKind,
   type SelectionRule,
-} from '../../accounting/index.ts';
+} from '../../accounting/plan-entry.ts';
 import { DpError } from '../../accounting/check.ts';
-import { openTokenizer, type Tokenizer } from '../../trainer/index.ts';
+import { openTokenizerFrom, type Tokenizer } from '../../trainer/index.ts';
 import { choice, count, counts, delta, positive, required, share } from '../arguments.ts';
 import { createCommand, type CommonOptions, type Deliver, type Surroundings } from '../command.ts';
 import { checkAbsent, writeWhole } from '../files.ts';
@@ -21,15 +22,19 @@ import { looksAtTokens, plannedContributions } from '../training-data.ts';
 import { neighbourChoices } from './guarantee-options.ts';
 
 const verb = 'plan';
+const samplerChoices: readonly SamplerKind[] = ['poisson', 'truncated-poisson', 'balls-in-bins', 'shuffled'];
 
 interface PlanCommandOptions extends TableOptions, CommonOptions {
   readonly users?: number;
   readonly records?: number;
   readonly epsilon?: number;
+  readonly noiseMultiplier?: number;
   readonly delta?: number;
   readonly neighbours: Neighbours;
   readonly k: readonly number[];
+  readonly sampler: SamplerKind;
   readonly batchSize?: number;
+  readonly batchLimit?: number;
   readonly steps?: number;
   readonly clipNorm: number;
   readonly strategy: SelectionStrategy;
@@ -109,7 +114,7 @@ async function populationOf(path: string | undefined, options: PlanCommandOption
     const selection = selectionOf(options);
     const read = await readUserTable(path, { ...options, needsText: looksAtTokens(selection) });
     const rule = { fraction: heldOut, seed: heldOutSeed };
-    const tokenizer = await openTokenizer(options.tokenizer);
+    const tokenizer = await openTokenizerFrom(options.tokenizer);
     return {
       ...plannedContributions(read.records, { selection, heldOut: rule, tokenizer }),
       ...(await selectedBefore(path, { selection, neighbours: options.neighbours })),
@@ -122,14 +127,47 @@ async function populationOf(path: string | undefined, options: PlanCommandOption
   return { contributions, heldOutUsers: 0, privacyCost: [], notes: [note] };
 }
 
+/** Exactly one of target and noise: the other follows. */
+function targetOf({ epsilon, noiseMultiplier, sampler }: PlanCommandOptions): {
+  epsilon?: number;
+  noiseMultiplier?: number;
+} {
+  if (noiseMultiplier === undefined && sampler === 'shuffled')
+    throw new DpError(
+      'INVALID_ARGUMENT',
+      'Cannot plan: --sampler is shuffled, of which no upper bound is proved that --epsilon could be held against. ' +
+        'Give --noise-multiplier instead, such as 1.1, or another sampler.',
+    );
+  if (noiseMultiplier === undefined)
+    return { epsilon: required(epsilon, { verb, name: '--epsilon', example: '8' }) };
+  if (epsilon === undefined) return { noiseMultiplier };
+  throw new DpError(
+    'INVALID_ARGUMENT',
+    `Cannot plan: --epsilon is ${epsilon} beside --noise-multiplier ${noiseMultiplier}. Give one of the two.`,
+  );
+}
+
+/** Which part of a larger draw is used; no other sampler cuts draws. */
+function batchLimitOf({ sampler, batchLimit }: PlanCommandOptions): number | undefined {
+  if (sampler === 'truncated-poisson')
+    return required(batchLimit, { verb, name: '--batch-limit', example: '320' });
+  if (batchLimit === undefined) return undefined;
+  throw new DpError(
+    'INVALID_ARGUMENT',
+    `Cannot plan: --batch-limit is ${batchLimit} with --sampler ${sampler}. Leave it out, or give --sampler truncated-poisson.`,
+  );
+}
+
 function makeOptions(population: Population, options: PlanCommandOptions): PlanOption[] {
   const { contributions } = population;
   const { neighbours, clipNorm, k } = options;
   return compareMechanisms({
     contributions,
-    epsilon: required(options.epsilon, { verb, name: '--epsilon', example: '8' }),
+    ...targetOf(options),
     delta: options.delta ?? defaultDelta(contributions.length),
     recordsPerUser: k,
+    sampler: options.sampler,
+    batchLimit: batchLimitOf(options),
     batchSize: required(options.batchSize, { verb, name: '--batch-size', example: '256' }),
     steps: required(options.steps, { verb, name: '--steps', example: '500' }),
     clipNorm,
@@ -173,7 +211,16 @@ async function plan(
 function addTargetOptions(command: Command): Command {
   return command
     .optionsGroup('Guarantee:')
-    .option('--epsilon <e>', 'target of the upper bound, in nats, above 0 (required)', positive('--epsilon'))
+    .option(
+      '--epsilon <e>',
+      'target of the upper bound, in nats, above 0 (required without --noise-multiplier)',
+      positive('--epsilon'),
+    )
+    .option(
+      '--noise-multiplier <s>',
+      'noise for every option instead of a target; required with --sampler shuffled, of which no upper bound is proved',
+      positive('--noise-multiplier'),
+    )
     .option('--delta <d>', 'failure probability in (0, 1) (default: 1/users^1.1)', delta('--delta'))
     .option(
       '--neighbours <relation>',
@@ -187,6 +234,17 @@ function addTargetOptions(command: Command): Command {
       '--batch-size <b>',
       'record gradients a step, expected, for every option (required)',
       count('--batch-size'),
+    )
+    .option(
+      '--sampler <kind>',
+      `how a step gets its units: ${samplerChoices.join(', ')}`,
+      choice('--sampler', samplerChoices),
+      'poisson',
+    )
+    .option(
+      '--batch-limit <b>',
+      'most record gradients a step; of more, that many at random are used (required with truncated-poisson)',
+      count('--batch-limit'),
     )
     .option('--steps <n>', 'noised steps, a whole number (required)', count('--steps'))
     .option('--clip-norm <c>', 'L2 norm to which a gradient is clipped, above 0', positive('--clip-norm'), 1);
@@ -215,8 +273,7 @@ function addSelectionOptions(command: Command): Command {
     )
     .option(
       '--tokenizer <name>',
-      'bytes or gpt2, the one of the model, for --tokens and --chunk-tokens',
-      choice('--tokenizer', ['bytes', 'gpt2']),
+      'bytes, gpt2 or a folder with tokenizer.json: the one of the model, for --tokens and --chunk-tokens',
       'bytes',
     )
     .option('--seed <text>', 'public seed of the selection; no part of the guarantee', '42')

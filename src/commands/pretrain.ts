@@ -1,10 +1,10 @@
 import { basename } from 'node:path';
 import type { Command } from 'commander';
 import { openTokenizer, pretrain } from '../../trainer/index.ts';
-import { openEngine } from '../../trainer/engines/open.ts';
 import { saveModel } from '../../trainer/model/weights.ts';
 import { count, positive, required } from '../arguments.ts';
 import { createCommand, type CommonOptions, type Deliver, type Surroundings } from '../command.ts';
+import { addEngineOption, chosenEngine, type EngineOption } from '../engines.ts';
 import { checkAbsent } from '../files.ts';
 import { addModelOptions, configOf, type ModelOptions } from '../models.ts';
 import type { Answer } from '../output.ts';
@@ -13,7 +13,8 @@ import { readTexts, type TableOptions } from '../table.ts';
 
 const verb = 'pretrain';
 
-interface PretrainCommandOptions extends Pick<TableOptions, 'text' | 'format'>, CommonOptions, ModelOptions {
+interface PretrainCommandOptions
+  extends Pick<TableOptions, 'text' | 'format'>, CommonOptions, ModelOptions, EngineOption {
   readonly out?: string;
   readonly steps: number;
   readonly batchSize: number;
@@ -33,7 +34,7 @@ async function run(path: string, options: PretrainCommandOptions, around: Surrou
     corpus: basename(path),
     config: configOf(options, tokenizer),
     tokenizer,
-    engine: await openEngine(),
+    engine: await chosenEngine(options, around.note),
     settings: { steps, batchSize, learningRate, seed },
     signal: around.signal,
     onProgress: trainingProgress(around.progress, 'pretraining'),
@@ -69,7 +70,7 @@ export function pretrainCommand(deliver: Deliver): Command {
     .optionsGroup('Output:')
     .option('--out <folder>', 'where the model goes (required)')
     .option('--force', 'overwrite a model (default: refuse)');
-  return addModelOptions(command).action((path: string, options: PretrainCommandOptions) =>
+  return addEngineOption(addModelOptions(command)).action((path: string, options: PretrainCommandOptions) =>
     deliver(options, around => run(path, options, around)),
   );
 }

@@ -14,11 +14,12 @@ import {
 import type { Tokenizer } from '../../trainer/index.ts';
 import { choice, count, counts, delta, positive } from '../arguments.ts';
 import type { CommonOptions } from '../command.ts';
+import { addStartOptions, type StartOptions } from '../models.ts';
 import { byteSize } from '../sizes.ts';
 import type { TableOptions } from '../table.ts';
 
 /** The options of `select` as commander hands them over. */
-export interface SelectCommandOptions extends TableOptions, CommonOptions {
+export interface SelectCommandOptions extends TableOptions, CommonOptions, StartOptions {
   readonly onError?: RowPolicy;
   readonly longestRow?: number;
   readonly owners?: string;
@@ -110,8 +111,7 @@ function addRuleOptions(command: Command): Command {
     )
     .option(
       '--tokenizer <name>',
-      'bytes or gpt2; where it is given tokens are counted before and after (default: bytes where the rule counts tokens)',
-      choice('--tokenizer', ['bytes', 'gpt2']),
+      'bytes, gpt2 or a folder with tokenizer.json; where it is given tokens are counted before and after (default: bytes where the rule counts tokens)',
     )
     .option(
       '--length-unit <unit>',
@@ -123,9 +123,10 @@ function addRuleOptions(command: Command): Command {
 }
 
 function addScoreOptions(command: Command): Command {
-  return command
+  const scored = command
     .optionsGroup('Perplexity:')
-    .option('--scorer <folder>', 'public model that scores the records (default: none)')
+    .option('--scorer <folder>', 'public model that scores the records (default: none)');
+  return addStartOptions(scored)
     .option('--score <column>', 'column of scores instead of a model (default: none)')
     .option(
       '--score-provenance <origin>',

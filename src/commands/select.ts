@@ -5,7 +5,7 @@ import { perplexityScorer } from '../../trainer/index.ts';
 import { openEngine } from '../../trainer/engines/open.ts';
 import { required } from '../arguments.ts';
 import { createCommand, type Deliver, type Surroundings } from '../command.ts';
-import { modelDigest, publicModel } from '../models.ts';
+import { modelDigest, startModel } from '../models.ts';
 import type { Answer } from '../output.ts';
 import { addTableOptions } from '../table.ts';
 import { addSelectOptions, type SelectCommandOptions } from './select-options.ts';
@@ -16,8 +16,11 @@ import { tableOptionsOf } from './select-table.ts';
 import { renderResult, warningsOf } from './select-text.ts';
 import { tokenizerFor } from './select-tokenizer.ts';
 
-async function openScorer(folder: string): Promise<Scorer & { dispose(): void }> {
-  const model = await publicModel(folder, 'score');
+async function openScorer(
+  folder: string,
+  options: SelectCommandOptions,
+): Promise<Scorer & { dispose(): void }> {
+  const model = await startModel(folder, { ...options, verb: 'score' });
   const scorer = perplexityScorer(model, await openEngine());
   return { ...scorer, provenance: 'public', name: basename(folder), hash: modelDigest(model) };
 }
@@ -55,7 +58,7 @@ async function select(
   around: Surroundings,
 ): Promise<Answer> {
   const prepared = await curateOptions(tables, options, around);
-  const scorer = options.scorer === undefined ? undefined : await openScorer(options.scorer);
+  const scorer = options.scorer === undefined ? undefined : await openScorer(options.scorer, options);
   try {
     const result = await curate({ ...prepared, scorer });
     if (result.manifest === '') around.note('There is no manifest; --manifest FILE writes one.');

@@ -7,20 +7,25 @@ import {
   statementOf,
   type Plan,
   type Statement,
-} from '../../accounting/index.ts';
+} from '../../accounting/plan-entry.ts';
 import { train, type LanguageModel, type TrainingResult } from '../../trainer/index.ts';
-import { openEngine } from '../../trainer/engines/open.ts';
 import { count, positive, required } from '../arguments.ts';
 import { createCommand, type CommonOptions, type Deliver, type Surroundings } from '../command.ts';
+import { addEngineOption, chosenEngine, type EngineOption } from '../engines.ts';
 import { readJson, writeWhole } from '../files.ts';
 import {
   addLoraOptions,
   addModelOptions,
+  addSaveOptions,
+  addStartOptions,
   newModel,
-  publicModel,
+  saveOptionsOf,
+  startModel,
   withAdapters,
   type LoraOptions,
   type ModelOptions,
+  type SaveOptions,
+  type StartOptions,
 } from '../models.ts';
 import { number, renderJson, type Answer } from '../output.ts';
 import { trainingProgress } from '../progress.ts';
@@ -30,7 +35,8 @@ import { usersForPlan } from '../training-data.ts';
 
 const verb = 'train';
 
-interface TrainCommandOptions extends TableOptions, CommonOptions, ModelOptions, LoraOptions {
+interface TrainCommandOptions
+  extends TableOptions, CommonOptions, ModelOptions, LoraOptions, StartOptions, SaveOptions, EngineOption {
   readonly out?: string;
   readonly model?: string;
   readonly learningRate?: number;
@@ -45,7 +51,8 @@ async function startingModel(
   note: (text: string) => void,
 ): Promise<LanguageModel> {
   const { model, seed } = options;
-  if (model !== undefined) return withAdapters(await publicModel(model, verb), { ...options, seed });
+  if (model !== undefined)
+    return withAdapters(await startModel(model, { ...options, verb }), { ...options, seed });
   note(
     'No --model: training starts from random parameters. A model trained on public text needs less privacy.',
   );
@@ -103,6 +110,7 @@ async function run(
   }
   const { records } = await readUserTable(paths.table, { ...options, needsText: true });
   const model = await startingModel(options, note);
+  const save = saveOptionsOf(options, model);
   const { evaluationRecords, checkpointEvery, learningRate } = options;
   const data = usersForPlan(records, { plan, tokenizer: model.tokenizer, evaluationRecords });
   if (existsSync(join(out, 'ledger.jsonl'))) note(`Going on with the run in ${out}.`);
@@ -110,10 +118,11 @@ async function run(
     plan,
     ...data,
     model,
-    engine: await openEngine(),
+    engine: await chosenEngine(options, note),
     manifestDigest: selected?.digest,
     settings: { checkpointEvery, ...(learningRate === undefined ? {} : { learningRate }) },
     folder: out,
+    save,
     force: options.force === true,
     signal,
     onProgress: trainingProgress(progress, 'training'),
@@ -124,9 +133,13 @@ async function run(
 }
 
 function addTrainingOptions(command: Command): Command {
-  return command
+  const started = command
     .optionsGroup('Training:')
-    .option('--model <folder>', 'starting model, trained on public text (default: a new model)')
+    .option(
+      '--model <folder>',
+      'starting model, trained on public text: of pretrain, a GPT-2 of Hugging Face or a PEFT adapter (default: a new model)',
+    );
+  const adjusted = addStartOptions(started)
     .option(
       '--learning-rate <r>',
       'highest learning rate, above 0 (default: 0.4/width for adapters, 0.1/width for every parameter, at most 0.01)',
@@ -141,8 +154,11 @@ function addTrainingOptions(command: Command): Command {
     )
     .option('--seed <text>', 'seed of new parameters and adapters; noise is never seeded', '42')
     .optionsGroup('Output:')
-    .option('--out <folder>', 'where model, ledger, checkpoint and statement go (required)')
-    .option('--force', 'start anew where the folder holds a finished run (default: refuse)');
+    .option('--out <folder>', 'where model, ledger, checkpoint and statement go (required)');
+  return addSaveOptions(adjusted).option(
+    '--force',
+    'start anew where the folder holds a finished run (default: refuse)',
+  );
 }
 
 /** `privacy-unit train`: trains under a plan, or goes on with a run that was cut off. */
@@ -158,7 +174,7 @@ export function trainCommand(deliver: Deliver): Command {
   })
     .argument('<PLAN>', 'plan file written by `privacy-unit plan --out`')
     .argument('<TABLE>', 'Arrow, Parquet, JSONL or CSV, one record a row');
-  addModelOptions(addLoraOptions(addTrainingOptions(addTableOptions(command))));
+  addEngineOption(addModelOptions(addLoraOptions(addTrainingOptions(addTableOptions(command)))));
   return command.action((plan: string, table: string, options: TrainCommandOptions) =>
     deliver(options, surroundings => run({ plan, table }, options, surroundings)),
   );

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { compareMechanisms, type PlanOption } from '../../accounting/index.ts';
+import { compareMechanisms, type PlanOption } from '../../accounting/plan-entry.ts';
 import { DpError } from '../../accounting/check.ts';
 import { contributionStatistics, curate, type ContributionBucket } from '../../selection/index.ts';
 import { byteTokenizer, pretrain, type LanguageModel } from '../../trainer/index.ts';

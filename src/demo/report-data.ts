@@ -1,4 +1,4 @@
-import { statementRows } from '../../accounting/index.ts';
+import { statementRows } from '../../accounting/plan-entry.ts';
 import type { ContributionBucket as SelectionBucket } from '../../selection/index.ts';
 import type { ContributionBucket, ReportData, ReportRun } from '../report/data.ts';
 import { version } from '../version.ts';

@@ -1,5 +1,10 @@
 import { join } from 'node:path';
-import { renderStatement, statementOf, type PlanOption, type Statement } from '../../accounting/index.ts';
+import {
+  renderStatement,
+  statementOf,
+  type PlanOption,
+  type Statement,
+} from '../../accounting/plan-entry.ts';
 import type { Interval } from '../../accounting/accountant.ts';
 import type { Plan } from '../../accounting/plan.ts';
 import type { Records } from '../../selection/index.ts';

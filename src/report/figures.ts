@@ -9,7 +9,8 @@ const seriesColours = ['var(--series-1)', 'var(--series-2)', 'var(--series-3)', 
 const { document } = parseHTML('<!doctype html><html><body></body></html>');
 const width = 720;
 
-function draw(label: string, options: Plot.PlotOptions): string {
+/** A drawing with an accessible name, as it may stand in a page. */
+export function draw(label: string, options: Plot.PlotOptions): string {
   const figure = Plot.plot({
     document,
     width,

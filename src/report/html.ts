@@ -1,3 +1,5 @@
+import { pageStyle } from './style.ts';
+
 const entities: Readonly<Record<string, string>> = {
   '&': '&amp;',
   '<': '&lt;',
@@ -39,4 +41,26 @@ export function htmlFacts(facts: readonly (readonly [label: string, ...lines: st
     return `<dt>${escapeHtml(label)}</dt>${values}`;
   });
   return `<dl>${entries.join('')}</dl>`;
+}
+
+/** A drawing with the line below it. */
+export function htmlFigure(drawing: string, caption: string): string {
+  return `<figure>${drawing}<figcaption>${escapeHtml(caption)}</figcaption></figure>`;
+}
+
+/** A whole page without any script around its body. */
+export function htmlPage(title: string, body: string): string {
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${escapeHtml(title)}</title>
+<style>${pageStyle}</style>
+</head>
+<body>
+${body}
+</body>
+</html>
+`;
 }

@@ -8,14 +8,17 @@ import {
   perplexityFigure,
   seriesClasses,
 } from './figures.ts';
-import { escapeHtml, htmlFacts, htmlLegend, htmlList, htmlTable } from './html.ts';
-import { pageStyle } from './style.ts';
+import {
+  escapeHtml,
+  htmlFacts,
+  htmlFigure as figure,
+  htmlLegend,
+  htmlList,
+  htmlPage,
+  htmlTable,
+} from './html.ts';
 
 const tableRows = 8;
-
-function figure(drawing: string, caption: string): string {
-  return `<figure>${drawing}<figcaption>${escapeHtml(caption)}</figcaption></figure>`;
-}
 
 /** At most `tableRows` points of a curve, evenly spread, first and last among them. */
 function thinned<T>(points: readonly T[]): T[] {
@@ -116,16 +119,9 @@ const cautions: readonly string[] = [
 export function renderReport(data: ReportData): string {
   const { users, records, heldOutUsers } = data.population;
   const { epsilon, delta } = data.target;
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escapeHtml(data.title)}</title>
-<style>${pageStyle}</style>
-</head>
-<body>
-<h1>${escapeHtml(data.title)}</h1>
+  return htmlPage(
+    data.title,
+    `<h1>${escapeHtml(data.title)}</h1>
 <p class="soft">${escapeHtml(data.source)}: ${users} users for training with ${records} records, ${heldOutUsers} other users for evaluation. Target: epsilon ${number(epsilon)} at delta ${delta} for every user.</p>
 ${overview(data.runs)}
 ${figure(perplexityFigure(data.runs), 'Lower is better. Blue: with a user-level guarantee. Grey: baselines.')}
@@ -135,8 +131,6 @@ ${contributionSection(data)}
 ${lossSection(data.runs)}
 ${epsilonSection(data.runs, epsilon)}
 ${statements(data.runs)}
-<footer>privacy-unit ${escapeHtml(data.version)}</footer>
-</body>
-</html>
-`;
+<footer>privacy-unit ${escapeHtml(data.version)}</footer>`,
+  );
 }

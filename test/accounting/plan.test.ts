@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { epsilonOf } from '../../accounting/epsilon.ts';
 import { poissonEvent, poissonGroupEvent, sequence } from '../../accounting/event.ts';
 import { groupEpsilon } from '../../accounting/group.ts';
-import { epsilonCurve, epsilonOfPlan, eventOfPlan, parsePlan, type Plan } from '../../accounting/plan.ts';
+import { parsePlan, type Plan } from '../../accounting/plan.ts';
+import { epsilonCurve, epsilonOfPlan, eventOfPlan } from '../../accounting/plan-epsilon.ts';
 import { sampleGroupPlan, samplePlan } from './sample-plan.ts';
 
 type Path = readonly [outer: string, inner?: string];

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { epsilonOfPlan } from '../../accounting/plan.ts';
+import { epsilonOfPlan } from '../../accounting/plan-epsilon.ts';
 import { renderStatement, statementOf, statementRows } from '../../accounting/statement.ts';
 import { root } from '../support/sources.ts';
 import { sampleGroupPlan, samplePlan } from './sample-plan.ts';
@@ -34,7 +34,9 @@ describe('statementOf()', () => {
       'epsilon 10.01 is above 10',
     );
     expect(warned(samplePlan(), { epsilon: { lower: 0, upper: 10 } })).not.toContain('above 10');
-    expect(warned(samplePlan(), { epsilon: { lower: 0, upper: Infinity } })).toContain('epsilon Infinity');
+    expect(warned(samplePlan(), { epsilon: { lower: 0, upper: Infinity } })).toContain(
+      'no proved upper bound',
+    );
   });
 
   it('says when more steps were counted than planned', () => {
@@ -124,6 +126,6 @@ describe('renderStatement()', () => {
 
   it('says infinity plainly', () => {
     const infinite = statementOf(samplePlan(), { ...facts, epsilon: { lower: 0, upper: Infinity } });
-    expect(renderStatement(infinite)).toContain('epsilon at most Infinity (and at least 0) at');
+    expect(renderStatement(infinite)).toContain('epsilon at least 0 at delta 0.0001; no proved upper bound');
   });
 });

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { version } from '../../src/version.ts';
 import { runCli } from './support.ts';
 
-const commands = ['epsilon', 'calibrate', 'plan', 'select', 'train', 'pretrain', 'demo'];
+const commands = ['epsilon', 'calibrate', 'plan', 'select', 'train', 'pretrain', 'study', 'doctor', 'demo'];
 
 const sampling = [
   '--sampling-probability',

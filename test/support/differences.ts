@@ -44,10 +44,10 @@ export function caseGraph({ units = 1, inputs, build }: OperationCase): Graph {
   );
   const output = build(builder, tensors);
   const root = multiply(builder, [output, builder.input('direction', { shape: output.shape })]);
-  const gradientOf = backward(builder, root);
+  const gradients = backward(builder, root);
   builder.output('root', root);
   tensors.forEach((tensor, index) => {
-    if (tensor.differentiable) builder.output(`gradient:${index}`, gradientOf(tensor));
+    if (tensor.differentiable) builder.output(`gradient:${index}`, gradients.of(tensor));
   });
   return builder.build();
 }

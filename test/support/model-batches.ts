@@ -1,4 +1,5 @@
 import type { Engine, Program } from '../../trainer/engines/engine.ts';
+import type { ClipRule } from '../../trainer/graph/gradient-parts.ts';
 import type { Graph } from '../../trainer/graph/graph.ts';
 import {
   initialiseParameters,
@@ -134,19 +135,20 @@ export type Runner = (
 
 const graphs = new Map<string, Graph>();
 
-function stepGraph(spec: ModelSpec, shape: BatchShape): Graph {
-  const key = JSON.stringify([spec, shape]);
-  const graph = graphs.get(key) ?? buildStepGraph(spec, shape);
+function stepGraph(spec: ModelSpec, shape: BatchShape, rule: { rule?: ClipRule }): Graph {
+  const key = JSON.stringify([spec, shape, rule]);
+  const graph = graphs.get(key) ?? buildStepGraph(spec, shape, rule);
   graphs.set(key, graph);
   return graph;
 }
 
-/** Runs one step. */
+/** Runs one step; every matrix is clipped by `rule` where one is given. */
 export async function step(
   model: Model,
-  options: { batch: TestBatch; clipNorm: number; run: Runner },
+  options: { batch: TestBatch; clipNorm: number; run: Runner; rule?: ClipRule },
 ): Promise<StepResult> {
-  const graph = stepGraph(model.spec, options.batch.shape);
+  const rule = options.rule === undefined ? {} : { rule: options.rule };
+  const graph = stepGraph(model.spec, options.batch.shape, rule);
   return collect(model.spec, await options.run(graph, feedsOf(model, options)));
 }
 

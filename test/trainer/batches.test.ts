@@ -159,13 +159,11 @@ describe('shapes', () => {
         fc.record({
           vocabularySize: fc.integer({ min: 2, max: 300_000 }),
           contextLength: fc.integer({ min: 1, max: 4096 }),
-          trainable: fc.integer({ min: 1, max: 1e9 }),
         }),
         model => {
           const { tokens, units } = physicalLimits(model);
           expect(tokens).toBeGreaterThanOrEqual(model.contextLength);
           expect(isPower(tokens) && isPower(units)).toBe(true);
-          expect(units === 1 || units * model.trainable <= 2 ** 24).toBe(true);
           expect(
             tokens * model.vocabularySize <= 2 ** 26 || tokens === powerOfTwoAbove(model.contextLength),
           ).toBe(true);

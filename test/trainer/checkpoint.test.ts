@@ -6,14 +6,14 @@ import {
   decodeCheckpoint,
   encodeCheckpoint,
   readCheckpoint,
-  writeAtomically,
   type Checkpoint,
 } from '../../trainer/checkpoint.ts';
 import { sha256 } from '../../trainer/digest.ts';
+import { writeAtomically } from '../../trainer/durable.ts';
 
+const planHash = 'a'.repeat(64);
 const checkpoint: Checkpoint = {
   step: 7,
-  draws: 9,
   parameters: Float32Array.of(1.5, -2, 3e-40),
   optimizer: { updates: 7, moments: [Float32Array.of(1, 2, 3), Float32Array.of(4, 5, 6)] },
 };
@@ -21,11 +21,11 @@ const file = (): string => join(mkdtempSync(join(tmpdir(), 'checkpoint-')), 'che
 
 describe('encodeCheckpoint() and decodeCheckpoint()', () => {
   it('are inverse, bit for bit', () => {
-    expect(decodeCheckpoint(encodeCheckpoint(checkpoint), 'memory')).toEqual(checkpoint);
+    expect(decodeCheckpoint(encodeCheckpoint(checkpoint, planHash), 'memory')).toEqual(checkpoint);
   });
 
   it('refuse bytes cut off anywhere, and bytes too many', () => {
-    const bytes = encodeCheckpoint(checkpoint);
+    const bytes = encodeCheckpoint(checkpoint, planHash);
     for (let length = 0; length < bytes.length; length += 1) {
       expect(() => decodeCheckpoint(bytes.subarray(0, length), 'memory')).toThrow(
         /^Cannot read the checkpoint memory/,
@@ -37,21 +37,31 @@ describe('encodeCheckpoint() and decodeCheckpoint()', () => {
 
 describe('readCheckpoint()', () => {
   it('is undefined where there is none', () => {
-    expect(readCheckpoint(file(), new Set())).toBeUndefined();
+    expect(readCheckpoint(file(), { digests: new Set(), planHash })).toBeUndefined();
   });
 
   it('takes only what the ledger recorded', () => {
     const path = file();
-    const bytes = encodeCheckpoint(checkpoint);
+    const bytes = encodeCheckpoint(checkpoint, planHash);
     writeAtomically(path, bytes);
-    expect(readCheckpoint(path, new Set(['other', sha256(bytes)]))).toEqual(checkpoint);
+    expect(readCheckpoint(path, { digests: new Set(['other', sha256(bytes)]), planHash })).toEqual(
+      checkpoint,
+    );
     const changed = Buffer.from(bytes);
     changed[changed.length - 1]! ^= 1;
     writeFileSync(path, changed);
-    expect(() => readCheckpoint(path, new Set([sha256(bytes)]))).toThrow(
+    expect(() => readCheckpoint(path, { digests: new Set([sha256(bytes)]), planHash })).toThrow(
       expect.objectContaining({ code: 'CHECK_FAILED' }),
     );
   });
+});
+
+it('readCheckpoint() says where a checkpoint is of a run of another plan', () => {
+  const path = file();
+  writeAtomically(path, encodeCheckpoint(checkpoint, 'b'.repeat(64)));
+  expect(() => readCheckpoint(path, { digests: new Set(), planHash })).toThrow(
+    `Cannot read the checkpoint ${path}: it is of a run of another plan (hash bbbbbbbbbbbb, not aaaaaaaaaaaa).`,
+  );
 });
 
 describe('writeAtomically()', () => {

@@ -7,6 +7,7 @@ import {
   privateGradient,
   type Mechanism,
   type MechanismOptions,
+  type StepBook,
 } from '../../trainer/mechanism.ts';
 import { chiSquareBounds, isPlausibleCount } from './statistics.ts';
 import { norm, planFor, toyGradient, toySource, toyVocabulary, usersWith } from './toy.ts';
@@ -18,6 +19,18 @@ export interface StepImplementation {
   /** The toy that stands for the engine; `zero` asks for gradients of zero. */
   source(options: { zero?: boolean; size?: number }): GradientSource;
 }
+
+/** The point of a step that is made once. */
+export const pointOf = (step: number): { step: number; attempt: number } => ({ step, attempt: 0 });
+
+/** A book that takes every step as it comes. */
+export const bookOf = (note: (drawSize: number) => unknown = () => undefined): StepBook => ({
+  attemptAt: () => 0,
+  enter({ drawSize }) {
+    note(drawSize);
+    return true;
+  },
+});
 
 /** The project's own step. */
 export const correctStep: StepImplementation = {
@@ -77,7 +90,7 @@ export function naiveClippedSum(users: readonly UserTokens[], plan: Plan): Float
 }
 
 async function clippedSum(mechanism: Mechanism): Promise<Float64Array> {
-  return (await mechanism.clippedSum(mechanism.sample(), 0)).sum.slice();
+  return (await mechanism.clippedSum(mechanism.sample(pointOf(0)), 0)).sum.slice();
 }
 
 /** The clipped sum equals the naive loop, to 1e-4 of a clip (the margin below the clip is 1e-5 of it). */
@@ -118,7 +131,7 @@ export async function checkNoise(implementation: StepImplementation): Promise<vo
   ] as const) {
     const plan = planFor(variedUsers, { noiseMultiplier, clipNorm, probability: 0.5 });
     const mechanism = open(implementation, { plan, users: variedUsers, zero: true, size });
-    const { gradient } = await implementation.step(mechanism, { step: 0, beforeNoise: () => undefined });
+    const { gradient } = await implementation.step(mechanism, { step: 0, book: bookOf() });
     const scale = plan.sampler.expectedBatchSize / (noiseMultiplier * clipNorm);
     const squares = (norm(gradient) * scale) ** 2;
     demand(lower < squares && squares < upper, `sum of squares ${squares} outside [${lower}, ${upper}]`);
@@ -135,14 +148,13 @@ export async function checkDenominator(implementation: StepImplementation): Prom
     const clipped = mechanism.clippedSum.bind(mechanism);
     const spied: Mechanism = {
       ...mechanism,
-      draws: mechanism.draws,
       async clippedSum(drawn, at) {
         const result = await clipped(drawn, at);
         sum = result.sum.slice();
         return result;
       },
     };
-    const { gradient, drawSize } = await implementation.step(spied, { step, beforeNoise: () => undefined });
+    const { gradient, drawSize } = await implementation.step(spied, { step, book: bookOf() });
     sizes.add(drawSize);
     const gap = norm(gradient.map((value, index) => value - sum[index]! / plan.sampler.expectedBatchSize));
     demand(gap <= 1e-4, `step ${step} with ${drawSize} drawn: off by ${gap}`);
@@ -157,7 +169,7 @@ export async function checkSampler(implementation: StepImplementation): Promise<
   const counts = new Int32Array(300);
   let squares = 0;
   for (let step = 0; step < 200; step += 1) {
-    const drawn = mechanism.sample();
+    const drawn = mechanism.sample(pointOf(step));
     for (const unit of drawn) counts[unit]! += 1;
     squares += (drawn.length - 60) ** 2 / 48;
     const { sum } = await mechanism.clippedSum(drawn, step);
@@ -184,7 +196,7 @@ export async function checkEmptyStep(implementation: StepImplementation): Promis
   let logged = 0;
   const { gradient, drawSize } = await implementation.step(mechanism, {
     step: 0,
-    beforeNoise: () => (logged += 1),
+    book: bookOf(() => (logged += 1)),
   });
   demand(drawSize === 0, `${drawSize} were drawn at probability 1e-9`);
   demand(logged === 1, `the step was logged ${logged} times`);
@@ -201,13 +213,12 @@ export async function checkWriteAhead(implementation: StepImplementation): Promi
   const addNoise = mechanism.addNoise.bind(mechanism);
   const spied: Mechanism = {
     ...mechanism,
-    draws: 0,
-    addNoise(sum) {
+    addNoise(sum, point) {
       events.push('noise');
-      addNoise(sum);
+      addNoise(sum, point);
     },
   };
-  await implementation.step(spied, { step: 0, beforeNoise: () => events.push('logged') });
+  await implementation.step(spied, { step: 0, book: bookOf(() => events.push('logged')) });
   demand(events.join() === 'logged,noise', `order was ${events.join()}`);
 }
 

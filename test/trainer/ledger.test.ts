@@ -2,7 +2,7 @@ import { appendFileSync, mkdtempSync, readFileSync, truncateSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { openLedger, readLedger, type LedgerEntry } from '../../trainer/ledger.ts';
+import { countNoised, openLedger, readLedger, type LedgerEntry } from '../../trainer/ledger.ts';
 
 const header: LedgerEntry = {
   kind: 'header',
@@ -116,5 +116,38 @@ describe('openLedger()', () => {
     const path = write(1);
     appendFileSync(path, 'x\n');
     expect(() => readLedger(path)).toThrow('breaks at line 3');
+  });
+});
+
+describe('countNoised()', () => {
+  const inEpochs: LedgerEntry = { ...header, version: 2, stepsPerEpoch: 4 };
+  const at = (step: number, attempt: number): LedgerEntry => ({
+    kind: 'noised',
+    step,
+    attempt,
+    drawSize: 1,
+    noiseMultiplier: 1,
+    clipNorm: 1,
+  });
+  const steps = (first: number, last: number, attempt: number): LedgerEntry[] =>
+    Array.from({ length: last - first + 1 }, (_, index) => at(first + index, attempt));
+
+  it('is the number of noised lines, whatever they are the steps of', () => {
+    expect(countNoised([header, ...steps(0, 6, 0), ...steps(5, 9, 1)])).toBe(12);
+    expect(countNoised([inEpochs, ...steps(0, 9, 0)])).toBe(10);
+    expect(countNoised([inEpochs])).toBe(0);
+  });
+
+  it('counts an epoch that was departed from as a whole: each has choices of its own', () => {
+    // Epochs 0 and 1, the second left after one step; then 1 anew and 2: at least 3 whole ones and a step.
+    expect(countNoised([inEpochs, ...steps(0, 4, 0), ...steps(4, 8, 1)])).toBe(13);
+    // Departed three times at the same step: three epochs begun beside the first.
+    expect(countNoised([inEpochs, ...steps(0, 3, 0), at(4, 0), at(4, 1), at(4, 2)])).toBe(13);
+  });
+
+  it('is kept along by a ledger', () => {
+    const ledger = openLedger(null);
+    for (const entry of [inEpochs, ...steps(0, 4, 0), ...steps(4, 8, 1)]) ledger.append(entry);
+    expect(ledger.stepsCounted).toBe(countNoised(ledger.entries));
   });
 });

@@ -3,9 +3,17 @@ import { describe, expect, it } from 'vitest';
 import type { Plan } from '../../accounting/plan.ts';
 import { addGaussianNoise } from '../../trainer/noise.ts';
 import { graphClip, type GradientSource } from '../../trainer/clip.ts';
-import { openMechanism, privateGradient, unitsOf, type Mechanism } from '../../trainer/mechanism.ts';
-import { openBits } from '../../trainer/randomness.ts';
-import { checks, correctStep, variedUsers, type StepImplementation } from './checks.ts';
+import {
+  openMechanism,
+  privateGradient,
+  unitsOf,
+  type Mechanism,
+  type StepBook,
+  type StepRecord,
+} from '../../trainer/mechanism.ts';
+import { openPointSampler } from '../../trainer/point-sampler.ts';
+import { deriveKey, digestAt, openBits, openPointBits, type StepPoint } from '../../trainer/randomness.ts';
+import { checks, correctStep, pointOf, variedUsers, type StepImplementation } from './checks.ts';
 import { norm, planFor, toySource, usersWith, type ToyClip } from './toy.ts';
 
 const clipping = (clip: ToyClip): StepImplementation => ({
@@ -17,7 +25,7 @@ const altering = (change: (mechanism: Mechanism, plan: Plan) => Partial<Mechanis
   ...correctStep,
   open(options) {
     const mechanism = openMechanism(options);
-    return { ...mechanism, draws: 0, ...change(mechanism, options.plan) };
+    return { ...mechanism, ...change(mechanism, options.plan) };
   },
 });
 
@@ -56,8 +64,12 @@ const plantedBugs: readonly [string, StepImplementation, readonly string[]][] = 
         let drawn = 0;
         const realised = (sum: Float64Array): void =>
           sum.forEach((value, index) => (sum[index] = value / drawn));
-        const beforeNoise = (size: number): void => options.beforeNoise((drawn = size));
-        return privateGradient({ ...mechanism, draws: 0, average: realised }, { ...options, beforeNoise });
+        const given = options.book;
+        const book: StepBook = {
+          attemptAt: step => given.attemptAt(step),
+          enter: record => given.enter({ ...record, drawSize: (drawn = record.drawSize) }),
+        };
+        return privateGradient({ ...mechanism, average: realised }, { ...options, book });
       },
     },
     ['denominator', 'noise', 'emptyStep'],
@@ -92,9 +104,8 @@ const plantedBugs: readonly [string, StepImplementation, readonly string[]][] = 
     {
       ...correctStep,
       async step(mechanism, options) {
-        const drawn = mechanism.sample();
-        if (drawn.length > 0)
-          return privateGradient({ ...mechanism, draws: 0, sample: () => drawn }, options);
+        const drawn = mechanism.sample(pointOf(options.step));
+        if (drawn.length > 0) return privateGradient({ ...mechanism, sample: () => drawn }, options);
         const summed = await mechanism.clippedSum(drawn, options.step);
         return { gradient: summed.sum, drawSize: 0, summed };
       },
@@ -106,8 +117,13 @@ const plantedBugs: readonly [string, StepImplementation, readonly string[]][] = 
     {
       ...correctStep,
       async step(mechanism, options) {
-        const result = await privateGradient(mechanism, { ...options, beforeNoise: () => undefined });
-        options.beforeNoise(result.drawSize);
+        let entered: StepRecord | undefined;
+        const book: StepBook = {
+          attemptAt: () => 0,
+          enter: record => (entered = record).step === options.step,
+        };
+        const result = await privateGradient(mechanism, { ...options, book });
+        options.book.enter(entered!);
         return result;
       },
     },
@@ -147,7 +163,7 @@ describe('openMechanism()', () => {
           const sums = await Promise.all(
             (['user-wise', 'group-privacy'] as const).map(async mechanism => {
               const opened = open(planFor(users, { mechanism, clipNorm }), { users });
-              return (await opened.clippedSum(opened.sample(), 0)).sum.slice();
+              return (await opened.clippedSum(opened.sample(pointOf(0)), 0)).sum.slice();
             }),
           );
           expect(sums[0]).toEqual(sums[1]);
@@ -160,7 +176,7 @@ describe('openMechanism()', () => {
   it('keeps every contribution at or below the clip, the margin for rounding included', async () => {
     const users = usersWith([[20, 20]]);
     const opened = open(planFor(users, { clipNorm: 0.7 }), { users });
-    const { sum, clipped } = await opened.clippedSum(opened.sample(), 0);
+    const { sum, clipped } = await opened.clippedSum(opened.sample(pointOf(0)), 0);
     expect(norm(sum)).toBeLessThanOrEqual(0.7);
     expect(norm(sum)).toBeGreaterThan(0.7 * (1 - 2e-5));
     expect(clipped).toBe(1);
@@ -179,10 +195,10 @@ describe('openMechanism()', () => {
       },
     };
     const whole = open(planFor(users), { users, gradients });
-    const { sum, notFinite, meanLoss } = await whole.clippedSum(whole.sample(), 0);
+    const { sum, notFinite, meanLoss } = await whole.clippedSum(whole.sample(pointOf(0)), 0);
     const rest = [users[0]!, users[2]!];
     const without = open(planFor(rest), { users: rest });
-    expect(sum).toEqual((await without.clippedSum(without.sample(), 0)).sum);
+    expect(sum).toEqual((await without.clippedSum(without.sample(pointOf(0)), 0)).sum);
     expect(notFinite).toBe(1);
     expect(Number.isFinite(meanLoss)).toBe(true);
   });
@@ -199,7 +215,9 @@ describe('openMechanism()', () => {
           }),
       };
       const opened = open(planFor(variedUsers), { gradients });
-      await expect(opened.clippedSum(opened.sample(), 0)).rejects.toThrow('Cannot trust the engine');
+      await expect(opened.clippedSum(opened.sample(pointOf(0)), 0)).rejects.toThrow(
+        'Cannot trust the engine',
+      );
     }
   });
 
@@ -208,6 +226,60 @@ describe('openMechanism()', () => {
     const { sum, meanLoss } = await opened.clippedSum(new Int32Array(0), 0);
     expect(meanLoss).toBeNull();
     expect(norm(sum)).toBe(0);
+  });
+});
+
+describe('the randomness of a step', () => {
+  const plan = planFor(variedUsers, { probability: 0.5 });
+  const digest = 'd'.repeat(64);
+  const noiseOf = (point: StepPoint, clippedSumDigest: string): string => {
+    const sum = new Float64Array(8);
+    open(plan).addNoise(sum, { ...point, clippedSumDigest });
+    return sum.join();
+  };
+
+  it('is a function of key, point and sum: no two sums ever meet one noise', () => {
+    const noises = [pointOf(0), pointOf(1), { step: 0, attempt: 1 }].flatMap(point => [
+      noiseOf(point, digest),
+      noiseOf(point, 'e'.repeat(64)),
+    ]);
+    expect(new Set(noises).size).toBe(6);
+    expect(noiseOf(pointOf(1), digest)).toBe(noises[2]);
+  });
+
+  it('is sealed by digests that change with a single bit, and tell an auditor who was drawn', () => {
+    const mechanism = open(plan);
+    const drawn = mechanism.sample(pointOf(3));
+    const sum = Float64Array.of(1, 2, 3);
+    const seal = mechanism.seal(pointOf(3), { drawn, sum });
+    expect(open(plan).seal(pointOf(3), { drawn, sum })).toEqual(seal);
+    const next = Float64Array.of(1, 2, 3 + 2 ** -51);
+    expect(open(plan).seal(pointOf(3), { drawn, sum: next }).clippedSumDigest).not.toBe(
+      seal.clippedSumDigest,
+    );
+    const key = deriveKey(new Uint8Array(32), 'sampling');
+    const audited = openPointSampler(plan.sampler, {
+      population: plan.population.users,
+      bits: openPointBits(key),
+    }).draw(pointOf(3));
+    const { buffer, byteOffset, byteLength } = audited;
+    const bytes = new Uint8Array(buffer, byteOffset, byteLength);
+    expect(digestAt(pointOf(3), { key, bytes })).toBe(seal.participationDigest);
+  });
+
+  it('has a draw and noise of its own where the book refuses a step', async () => {
+    const records: StepRecord[] = [];
+    const book: StepBook = {
+      attemptAt: () => records.length,
+      enter: record => records.push(record) === 2,
+    };
+    const { drawSize } = await privateGradient(open(plan), { step: 5, book });
+    expect(records.map(record => [record.step, record.attempt])).toEqual([
+      [5, 0],
+      [5, 1],
+    ]);
+    expect(records[1]!.drawSize).toBe(drawSize);
+    expect(records[0]!.participationDigest).not.toBe(records[1]!.participationDigest);
   });
 });
 

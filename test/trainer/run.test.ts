@@ -1,9 +1,11 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Checkpoint } from '../../trainer/checkpoint.ts';
-import { readLedger } from '../../trainer/ledger.ts';
+import { openLedger, readLedger } from '../../trainer/ledger.ts';
+import { commitmentOf } from '../../trainer/randomness.ts';
 import { openRun, type Run, type RunIdentity } from '../../trainer/run.ts';
 
 const identity: RunIdentity = {
@@ -13,24 +15,33 @@ const identity: RunIdentity = {
 };
 const key = new Uint8Array(32).fill(3);
 const fresh = (): string => mkdtempSync(join(tmpdir(), 'run-'));
-const open = (folder: string | null, changes: Partial<RunIdentity> & { force?: boolean } = {}): Run => {
-  const { force = false, ...other } = changes;
-  return openRun({ folder, force, identity: { ...identity, ...other }, key });
+type Changes = Partial<RunIdentity> & { force?: boolean; key?: Uint8Array | null; keepKey?: boolean };
+const open = (folder: string | null, changes: Changes = {}): Run => {
+  const { force = false, key: given = key, keepKey, ...other } = changes;
+  return openRun({ folder, force, identity: { ...identity, ...other }, key: given ?? undefined, keepKey });
 };
 const checkpoint = (step: number): Checkpoint => ({
   step,
-  draws: step,
   parameters: Float32Array.of(step),
   optimizer: { updates: step, moments: [Float32Array.of(step)] },
 });
 const noise = (run: Run, step: number): void =>
-  run.ledger.append({ kind: 'noised', step, drawSize: 1, noiseMultiplier: 1, clipNorm: 1 });
+  run.ledger.append({
+    kind: 'noised',
+    step,
+    attempt: run.history.attempt,
+    drawSize: 1,
+    noiseMultiplier: 1,
+    clipNorm: 1,
+    participationDigest: 'p',
+    clippedSumDigest: `s${step}`,
+  });
 
 describe('openRun()', () => {
   it('starts a ledger with a header that commits to the key without telling it', () => {
     const folder = fresh();
     const run = open(folder);
-    run.ledger.close();
+    run.close();
     const [header] = readLedger(join(folder, 'ledger.jsonl'));
     expect(header).toMatchObject({
       kind: 'header',
@@ -39,7 +50,6 @@ describe('openRun()', () => {
     });
     const text = readFileSync(join(folder, 'ledger.jsonl'), 'utf8');
     expect(text).not.toContain(Buffer.from(key).toString('hex'));
-    expect(text).not.toContain(Buffer.from(run.key).toString('hex'));
   });
 
   it('goes on from the newest checkpoint and counts the steps noised after it', () => {
@@ -49,33 +59,124 @@ describe('openRun()', () => {
     first.save(checkpoint(1));
     noise(first, 1);
     noise(first, 2);
-    first.ledger.close();
+    first.close();
     const second = open(folder);
     expect(second.resumedFrom).toEqual(checkpoint(1));
     expect(second.ledger.stepsCounted).toBe(3);
     expect(second.ledger.entries.at(-1)).toMatchObject({ kind: 'resumed', step: 1, stepsCounted: 3 });
-    second.ledger.close();
+    second.close();
   });
 
-  it('never uses a key twice, even where a test injects one', () => {
+  it('keeps its key in a private file until it is over, and goes on with it', () => {
+    const folder = fresh();
+    const path = join(folder, 'secret.key');
+    const first = open(folder, { key: null });
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    expect(new Uint8Array(readFileSync(path))).toEqual(first.key);
+    noise(first, 0);
+    first.close();
+    const second = open(folder, { key: null });
+    expect(second.key).toEqual(first.key);
+    expect(second.history).toMatchObject({ recorded: [{ step: 0, attempt: 0 }], step: 0, attempt: 0 });
+    second.finish({ modelDigest: 'd' });
+    second.close();
+    expect(existsSync(path)).toBe(false);
+    expect(readLedger(join(folder, 'ledger.jsonl')).at(-1)).toMatchObject({
+      kind: 'finished',
+      stepsCounted: 1,
+    });
+  });
+
+  it('leaves the key where it is to stay', () => {
+    const folder = fresh();
+    const run = open(folder, { key: null, keepKey: true });
+    run.finish({ modelDigest: 'd' });
+    run.close();
+    expect(commitmentOf(new Uint8Array(readFileSync(join(folder, 'secret.key'))))).toBe(
+      commitmentOf(run.key),
+    );
+  });
+
+  it.each<[string, (path: string) => void]>([
+    ['gone', path => rmSync(path)],
+    ['cut short', path => writeFileSync(path, key.subarray(0, 31))],
+    ['that of another run', path => writeFileSync(path, new Uint8Array(32))],
+  ])('draws a fresh key and counts steps anew where the key file is %s', (_, spoil) => {
+    const folder = fresh();
+    const first = open(folder, { key: null });
+    noise(first, 0);
+    first.close();
+    spoil(join(folder, 'secret.key'));
+    const second = open(folder, { key: null });
+    expect(second.key).not.toEqual(first.key);
+    expect(commitmentOf(second.key)).not.toBe(commitmentOf(new Uint8Array(32)));
+    expect(second.history).toEqual({ recorded: [], step: 0, attempt: 1 });
+    second.close();
+    const third = open(folder, { key: null });
+    expect(third.key).toEqual(second.key);
+    third.close();
+  });
+
+  it('lets one run at a time into a folder, and goes on after one that died', () => {
     const folder = fresh();
     const first = open(folder);
+    expect(() => open(folder)).toThrow(
+      expect.objectContaining({
+        code: 'OUTPUT_EXISTS',
+        message: expect.stringContaining(
+          `a run of process ${process.pid} on ${hostname()} is writing to it.`,
+        ),
+      }),
+    );
     noise(first, 0);
-    first.ledger.close();
-    const second = open(folder);
-    second.ledger.close();
-    expect(second.key).not.toEqual(first.key);
+    first.close();
+    const dead = spawnSync(process.execPath, ['-e', '']).pid;
+    for (const holder of [
+      { host: hostname(), process: dead, started: null },
+      { host: hostname(), process: process.pid, started: 'another process of that number' },
+    ]) {
+      writeFileSync(join(folder, 'run.lock'), JSON.stringify(holder));
+      open(folder).close();
+    }
+    writeFileSync(join(folder, 'run.lock'), '{"host":');
+    open(folder).close();
+    expect(readdirSync(folder).filter(name => name.startsWith('run.lock'))).toEqual([]);
+    const elsewhere = { host: `not ${hostname()}`, process: dead, started: null };
+    writeFileSync(join(folder, 'run.lock'), JSON.stringify(elsewhere));
+    expect(() => open(folder)).toThrow('delete run.lock there');
+  });
+
+  it('lets go of the folder where it refuses what it finds', () => {
+    const folder = fresh();
+    open(folder).close();
+    expect(() => open(folder, { planHash: 'x'.repeat(64) })).toThrow('its plan has digest');
+    open(folder).close();
+  });
+
+  it('goes on with a ledger of an earlier release, whose steps are counted and made anew', () => {
+    const folder = fresh();
+    const run = openLedger(join(folder, 'ledger.jsonl'));
+    const codeAndKey = { codeVersion: '0.0.1', noiseKeyCommitment: 'c'.repeat(64) };
+    run.append({ kind: 'header', format: 'privacy-unit/ledger', version: 1, ...identity, ...codeAndKey });
+    run.append({ kind: 'noised', step: 0, drawSize: 1, noiseMultiplier: 1, clipNorm: 1 });
+    run.append({ kind: 'noised', step: 1, drawSize: 1, noiseMultiplier: 1, clipNorm: 1 });
+    run.close();
+    const next = open(folder);
+    expect(next.ledger.stepsCounted).toBe(2);
+    expect(next.history).toEqual({ recorded: [], step: 0, attempt: 1 });
+    next.close();
+    expect(readLedger(join(folder, 'ledger.jsonl'))).toHaveLength(4);
   });
 
   it('starts from the beginning where the run was cut off before its first checkpoint', () => {
     const folder = fresh();
     const first = open(folder);
     noise(first, 0);
-    first.ledger.close();
+    first.close();
     const second = open(folder);
     expect(second.resumedFrom).toBeUndefined();
     expect(second.ledger.stepsCounted).toBe(1);
-    second.ledger.close();
+    second.close();
   });
 
   it('takes the older checkpoint where the newer one was announced but never written', () => {
@@ -84,11 +185,11 @@ describe('openRun()', () => {
     run.save(checkpoint(1));
     const old = readFileSync(join(folder, 'checkpoint.bin'));
     run.save(checkpoint(2));
-    run.ledger.close();
+    run.close();
     writeFileSync(join(folder, 'checkpoint.bin'), old);
     const again = open(folder);
     expect(again.resumedFrom?.step).toBe(1);
-    again.ledger.close();
+    again.close();
   });
 
   it.each([
@@ -97,7 +198,7 @@ describe('openRun()', () => {
     ['modelDigest', 'starting model'],
   ] as const)('refuses to go on with another %s', (field, name) => {
     const folder = fresh();
-    open(folder).ledger.close();
+    open(folder).close();
     expect(() => open(folder, { [field]: 'x'.repeat(64) })).toThrow(
       expect.objectContaining({
         code: 'CHECK_FAILED',
@@ -111,7 +212,7 @@ describe('openRun()', () => {
     const run = open(folder);
     noise(run, 0);
     run.save(checkpoint(1));
-    run.ledger.close();
+    run.close();
     const path = join(folder, 'ledger.jsonl');
     const lines = readFileSync(path, 'utf8').split('\n');
     writeFileSync(path, `${lines.slice(0, 1).join('\n')}\n`);
@@ -123,7 +224,7 @@ describe('openRun()', () => {
       const folder = fresh();
       const run = open(folder);
       run.save(checkpoint(1));
-      run.ledger.close();
+      run.close();
       const path = join(folder, file);
       const bytes = readFileSync(path);
       bytes[bytes.length - 3]! ^= 1;
@@ -134,17 +235,22 @@ describe('openRun()', () => {
 
   it('refuses a finished run unless forced, and then keeps its ledger under another name', () => {
     const folder = fresh();
-    const run = open(folder);
+    const run = open(folder, { key: null });
     noise(run, 0);
     run.save(checkpoint(1));
-    run.ledger.append({ kind: 'finished', stepsCounted: 1, modelDigest: 'd' });
-    run.ledger.close();
+    run.finish({ modelDigest: 'd' });
+    run.close();
     expect(() => open(folder)).toThrow(expect.objectContaining({ code: 'OUTPUT_EXISTS' }));
-    const again = open(folder, { force: true });
+    const again = open(folder, { force: true, key: null });
     expect(again.resumedFrom).toBeUndefined();
     expect(again.ledger.stepsCounted).toBe(0);
-    again.ledger.close();
-    expect(readdirSync(folder).sort((a, b) => (a < b ? -1 : 1))).toEqual(['ledger-1.jsonl', 'ledger.jsonl']);
+    again.close();
+    expect(again.key).not.toEqual(run.key);
+    expect(readdirSync(folder).sort((a, b) => (a < b ? -1 : 1))).toEqual([
+      'ledger-1.jsonl',
+      'ledger.jsonl',
+      'secret.key',
+    ]);
     expect(readLedger(join(folder, 'ledger-1.jsonl'))).toHaveLength(4);
   });
 
@@ -157,7 +263,7 @@ describe('openRun()', () => {
 
   it('makes the folder where there is none', () => {
     const folder = join(fresh(), 'a', 'b');
-    open(folder).ledger.close();
+    open(folder).close();
     expect(existsSync(join(folder, 'ledger.jsonl'))).toBe(true);
     rmSync(folder, { recursive: true });
   });

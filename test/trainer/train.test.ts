@@ -2,12 +2,13 @@ import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { epsilonOfPlan } from '../../accounting/index.ts';
+import { epsilonOfPlan } from '../../accounting/plan-entry.ts';
 import type { Plan } from '../../accounting/plan.ts';
 import { packRows, physicalLimits } from '../../trainer/batches.ts';
 import { noClip } from '../../trainer/clip.ts';
 import type { UserTokens } from '../../trainer/data.ts';
 import { openDeviceModel } from '../../trainer/device.ts';
+import type { Engine } from '../../trainer/engines/engine.ts';
 import { countNoised, readLedger } from '../../trainer/ledger.ts';
 import { openMechanism, type StepPhase } from '../../trainer/mechanism.ts';
 import { train, type TrainOptions, type TrainingResult } from '../../trainer/train.ts';
@@ -22,7 +23,7 @@ const ledgerOf = (folder: string): ReturnType<typeof readLedger> => readLedger(j
 async function naiveSum(users: readonly UserTokens[], plan: Plan): Promise<Float64Array> {
   const model = tinyModel();
   const device = openDeviceModel(model, await tinyEngine());
-  const limits = physicalLimits({ vocabularySize: 257, contextLength: 32, trainable: device.size });
+  const limits = physicalLimits({ vocabularySize: 257, contextLength: 32 });
   const sum = new Float64Array(device.size);
   const units =
     plan.sampler.over === 'users'
@@ -51,7 +52,7 @@ async function engineSum(
   const limits = { tokens: options.tokens ?? 256, units: 4 };
   const packing = { contextLength: 32, endOfText: 256, limits };
   const mechanism = openMechanism({ plan: options.plan, users, gradients: device, packing, key });
-  const { sum } = await mechanism.clippedSum(mechanism.sample(), 0);
+  const { sum } = await mechanism.clippedSum(mechanism.sample({ step: 0, attempt: 0 }), 0);
   device.dispose();
   return sum.slice();
 }
@@ -218,70 +219,129 @@ const emptySampler = {
 const phases: readonly StepPhase[] = ['sampled', 'summed', 'logged', 'noised', 'updated', 'saved'];
 
 describe('a run that is cut off', () => {
-  /** Runs into a crash at one phase of one step, then goes on with the same folder. */
+  let uninterrupted: Promise<TrainingResult> | undefined;
+  const killed = 'killed';
+
+  /** Runs into a crash at one phase of one step. */
+  async function crash(options: TrainOptions, at: { phase: StepPhase; step: number }): Promise<void> {
+    const onPhase = (phase: StepPhase, step: number): void => {
+      if (phase === at.phase && step === at.step) throw new Error(killed);
+    };
+    await expect(train({ ...options, onPhase })).rejects.toThrow(killed);
+  }
+
+  /** Crashes, then goes on with the same folder. */
   async function crashAndGoOn(
-    phase: StepPhase,
-    step: number,
+    at: { phase: StepPhase; step: number },
+    between: (folder: string, options: TrainOptions) => TrainOptions = (_, options) => options,
   ): Promise<{ folder: string; result: TrainingResult }> {
     const folder = fresh();
     const options = await tinyRun({ folder });
-    const crash = (at: StepPhase, now: number): void => {
-      if (at === phase && now === step) throw new Error('killed');
-    };
-    await expect(train({ ...options, onPhase: crash })).rejects.toThrow('killed');
-    return { folder, result: await train(options) };
+    await crash(options, at);
+    return { folder, result: await train(between(folder, options)) };
   }
 
-  it.each(phases.flatMap(phase => [1, 3].map(step => [phase, step] as const)))(
-    'goes on after a kill at %s of step %d, counting every noised step',
-    async (phase, step) => {
-      const { folder, result } = await crashAndGoOn(phase, step);
+  it.each(phases.flatMap(phase => [1, 3].map(step => ({ phase, step }))))(
+    'goes on after a kill at $phase of step $step and ends as if there had been none',
+    async at => {
+      const { folder, result } = await crashAndGoOn(at);
+      const whole = await (uninterrupted ??= tinyRun().then(train));
       const entries = ledgerOf(folder);
-      const logged = ['sampled', 'summed'].includes(phase) ? step : step + 1;
-      const kept = phase === 'saved' ? step + 1 : 2 * Math.floor(step / 2);
+      expect(result.model.parameters).toEqual(whole.model.parameters);
       expect(result.steps).toBe(6);
-      expect(result.stepsCounted).toBe(logged + 6 - kept);
-      expect(countNoised(entries)).toBe(result.stepsCounted);
-      expect(result.epsilon).toEqual(
-        epsilonOfPlan((await tinyRun()).plan, { steps: result.stepsCounted }).epsilon,
-      );
+      expect(result.stepsCounted).toBe(6);
+      expect(countNoised(entries)).toBe(6);
+      expect(result.epsilon).toEqual(whole.epsilon);
       expect(entries.filter(entry => entry.kind === 'resumed')).toHaveLength(1);
     },
   );
 
-  it('redoes steps with fresh noise and fresh draws', async () => {
-    const { result } = await crashAndGoOn('updated', 5);
-    const whole = await train(await tinyRun());
-    expect(result.stepsCounted).toBe(8);
-    expect(result.model.parameters).not.toEqual(whole.model.parameters);
-  });
+  it.each(phases.flatMap(phase => [1, 3].map(step => ({ phase, step }))))(
+    'counts every noised step where its key was lost after a kill at $phase of step $step',
+    async at => {
+      const key2 = new Uint8Array(32).fill(8);
+      const { folder, result } = await crashAndGoOn(at, (_, options) => ({
+        ...options,
+        randomness: { key: key2 },
+      }));
+      const logged = ['sampled', 'summed'].includes(at.phase) ? at.step : at.step + 1;
+      const kept = at.phase === 'saved' ? at.step + 1 : 2 * Math.floor(at.step / 2);
+      expect(result.stepsCounted).toBe(logged + 6 - kept);
+      expect(countNoised(ledgerOf(folder))).toBe(result.stepsCounted);
+      expect(result.epsilon).toEqual(
+        epsilonOfPlan((await tinyRun()).plan, { steps: result.stepsCounted }).epsilon,
+      );
+    },
+  );
 
-  it('spends more with every crash: three crashes are counted three times', async () => {
+  it('departs with a draw and noise of its own where a step does not come out the same', async () => {
     const folder = fresh();
     const options = await tinyRun({ folder });
-    const crash = (phase: StepPhase): void => {
-      if (phase === 'noised') throw new Error('killed');
+    await crash(options, { phase: 'noised', step: 3 });
+    const { engine } = options;
+    // An engine whose sums are off in the last place, as those of another machine may be.
+    const off: Engine = {
+      ...engine,
+      async read(tensor) {
+        const read = await engine.read(tensor);
+        if (read.data instanceof Float32Array && read.data.length > 100) read.data[7]! *= 1 + 2 ** -22;
+        return read;
+      },
     };
-    for (let time = 0; time < 3; time += 1) {
-      await expect(train({ ...options, onPhase: crash })).rejects.toThrow('killed');
-    }
+    const result = await train({ ...options, engine: off });
+    expect(result.stepsCounted).toBe(8);
+    const noised = ledgerOf(folder).filter(entry => entry.kind === 'noised');
+    expect(noised.map(({ step, attempt }) => [step, attempt])).toEqual([
+      [0, 0],
+      [1, 0],
+      [2, 0],
+      [3, 0],
+      [2, 1],
+      [3, 1],
+      [4, 1],
+      [5, 1],
+    ]);
+    const [first, second] = noised.filter(({ step }) => step === 2);
+    expect(first!.participationDigest).not.toBe(second!.participationDigest);
+  });
+
+  it('spends nothing more with every crash while steps can be repeated', async () => {
+    const folder = fresh();
+    const options = await tinyRun({ folder });
+    for (const step of [0, 1, 1, 3, 4]) await crash(options, { phase: 'noised', step });
     const result = await train(options);
-    expect(result.stepsCounted).toBe(9);
-    expect(result.epsilon.upper).toBeGreaterThan(epsilonOfPlan(options.plan, {}).epsilon.upper);
+    expect(result.stepsCounted).toBe(6);
+    expect(result.model.parameters).toEqual((await train(await tinyRun())).model.parameters);
+  });
+
+  it('keeps its own key for that, and takes it away at the end', async () => {
+    const folder = fresh();
+    const { randomness: _, ...options } = await tinyRun({ folder });
+    await crash(options, { phase: 'updated', step: 4 });
+    expect(existsSync(join(folder, 'secret.key'))).toBe(true);
+    expect((await train(options)).stepsCounted).toBe(6);
+    expect(existsSync(join(folder, 'secret.key'))).toBe(false);
+  });
+
+  it('writes down ε so far as an upper bound that ends at that of the run', async () => {
+    const folder = fresh();
+    const options = await tinyRun({ folder });
+    const { epsilon } = await train(options);
+    const noised = ledgerOf(folder).filter(entry => entry.kind === 'noised');
+    expect(noised.at(-1)!.soFar).toEqual({ steps: 6, epsilonUpper: epsilon.upper });
+    const { epsilon: early } = epsilonOfPlan(options.plan, { steps: 1 });
+    expect(noised[0]!.soFar).toEqual({ steps: 1, epsilonUpper: early.upper });
   });
 
   it('goes on after the last step where the end was not written', async () => {
-    const { result } = await crashAndGoOn('saved', 5);
+    const { result } = await crashAndGoOn({ phase: 'saved', step: 5 });
     expect(result.stepsCounted).toBe(6);
   });
 
   it('refuses to go on with another optimizer', async () => {
     const folder = fresh();
     const options = await tinyRun({ folder });
-    const crash = (phase: StepPhase): void => {
-      if (phase === 'saved') throw new Error('killed');
-    };
-    await expect(train({ ...options, onPhase: crash })).rejects.toThrow('killed');
+    await crash(options, { phase: 'saved', step: 1 });
     const settings = { optimizer: { kind: 'sgd', momentum: 0, weightDecay: 0 } } as const;
     await expect(train({ ...options, settings })).rejects.toMatchObject({ code: 'CHECK_FAILED' });
   });
@@ -289,10 +349,7 @@ describe('a run that is cut off', () => {
   it('refuses to go on with another plan', async () => {
     const folder = fresh();
     const options = await tinyRun({ folder });
-    const crash = (): void => {
-      throw new Error('killed');
-    };
-    await expect(train({ ...options, onPhase: crash })).rejects.toThrow('killed');
+    await crash(options, { phase: 'sampled', step: 0 });
     const plan = { ...options.plan, noiseMultiplier: 0.9 };
     await expect(train({ ...options, plan })).rejects.toMatchObject({ code: 'CHECK_FAILED' });
   });

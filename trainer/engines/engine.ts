@@ -21,9 +21,10 @@ export interface Program {
 
 /** The plug of the trainer: compile, upload, run, read. Every engine gives the same clipped sums on the same graph. */
 export interface Engine {
-  /** `onnxruntime-node:cpu`, `onnxruntime-web:wasm`, … */
+  /** `onnxruntime-node:cpu`, `onnxruntime-node:webgpu`, `onnxruntime-web:wasm`, `tfjs:cpu`, … */
   readonly name: string;
   compile(graph: Graph): Promise<Program>;
+  /** May wrap the array without a copy: leave it alone while the tensor is in use. */
   upload(tensor: HostTensor): DeviceTensor;
   read(tensor: DeviceTensor): Promise<HostTensor>;
 }

@@ -1,11 +1,21 @@
-import type { GraphBuilder, Shape, Tensor } from './graph.ts';
-import { add, divide, matmul, multiply, reshape, scalar, sum } from './operations.ts';
+import type { GraphBuilder, Tensor } from './graph.ts';
+import { add, divide, reshape, scalar, sum } from './operations.ts';
 
-/** A trainable parameter and its gradient [units, …shape], or [shape] for one unit. */
-export interface UnitGradient {
+/** What each unit's gradient is multiplied by in a sum over units. */
+export interface UnitWeights {
+  /** min(1, clipNorm / norm), [units]. */
+  readonly factor: Tensor;
+  /** Whether the unit's norm is a number, [units]; left out where all of them are. */
+  readonly finite: Tensor | undefined;
+}
+
+/** The part of the units' gradients that belongs to one trainable parameter, in whatever form it is held. */
+export interface GradientPart {
   readonly name: string;
-  readonly shape: Shape;
-  readonly gradient: Tensor;
+  /** ‖gradient‖² of each unit by this parameter, [units]. */
+  readonly squares: Tensor;
+  /** Σ over units of factor · gradient, in the parameter's shape; units that aren't finite add exactly 0. */
+  readonly sum: (weights: UnitWeights) => Tensor;
 }
 
 /** What leaves the step: norms before clipping, and the sums of clipped gradients in the order given. */
@@ -26,77 +36,31 @@ const largestFloat = 3.4028234663852886e38;
  */
 export function clipByUnit(
   builder: GraphBuilder,
-  { gradients, clipNorm }: { gradients: readonly UnitGradient[]; clipNorm: Tensor },
+  { parts, clipNorm }: { parts: readonly GradientPart[]; clipNorm: Tensor },
 ): ClippedSums {
-  const norm = unitNorms(builder, gradients);
-  const { factor, finite, allFinite } = clipFactors(builder, { norm, clipNorm });
-  const addUp = (keep: (rows: Tensor) => Tensor): readonly Tensor[] =>
-    gradients.map(gradient => weightedSum(builder, { ...gradient, factor, keep }));
+  const total = parts.map(part => part.squares).reduce((left, right) => add(builder, [left, right]));
+  const norm = builder.node({ operator: 'squareRoot', inputs: [total], shape: total.shape, attributes: {} });
+  const factor = clipFactors(builder, { norm, clipNorm });
+  const { finite, allFinite } = finiteUnits(builder, norm);
   const sums = builder.choose(allFinite, {
-    first: () => addUp(rows => rows),
-    second: () => addUp(rows => withoutDropped(builder, { rows, finite })),
+    first: () => parts.map(part => part.sum({ factor, finite: undefined })),
+    second: () => parts.map(part => part.sum({ factor, finite })),
   });
-  return { norm, sums: gradients.map(({ name }, index) => ({ name, sum: sums[index]! })) };
+  return { norm, sums: parts.map(({ name }, index) => ({ name, sum: sums[index]! })) };
 }
 
-function sizeOf(shape: Shape): number {
-  return shape.reduce((product, extent) => product * extent, 1);
-}
-
-/** Norm of each unit's gradient over all parameters, [units]. */
-function unitNorms(builder: GraphBuilder, gradients: readonly UnitGradient[]): Tensor {
-  const squares = gradients.map(gradient => unitSquares(builder, gradient));
-  const total = squares.reduce((left, right) => add(builder, [left, right]));
-  return builder.node({ operator: 'squareRoot', inputs: [total], shape: total.shape, attributes: {} });
-}
-
-/** Longest stretch whose squares are added in one go: float32 loses little over it. */
-const longestStretch = 16_384;
-
-/**
- * Sum of squares of each unit's gradient by one parameter, [units].
- *
- * In stretches, because a long sum in float32 comes out too small and a norm that is too small clips too little;
- * as products of a row with itself, which take a fifth of the time of ONNX Runtime's sum of squares.
- */
-function unitSquares(builder: GraphBuilder, { gradient, shape }: UnitGradient): Tensor {
-  const size = sizeOf(shape);
-  const length = largestDivisor(size, longestStretch);
-  const [units, stretches] = [builder.units, size / length];
-  const rows = reshape(builder, { input: gradient, shape: [units * stretches, 1, length] });
-  const squares = matmul(builder, { left: rows, right: rows, transposeRight: true });
-  const byUnit = reshape(builder, { input: squares, shape: [units, stretches] });
-  return stretches === 1
-    ? reshape(builder, { input: byUnit, shape: [units] })
-    : sum(builder, { input: byUnit, axes: [1] });
-}
-
-function largestDivisor(value: number, limit: number): number {
-  let divisor = Math.min(value, limit);
-  while (value % divisor !== 0) divisor--;
-  return divisor;
-}
-
-interface Factors {
-  /** min(1, clipNorm / norm), [1, units]. */
-  readonly factor: Tensor;
-  /** Whether the unit's norm is a number, [units, 1]. */
-  readonly finite: Tensor;
-  /** Whether all norms are, []; false also where their sum overflows, which costs time alone. */
-  readonly allFinite: Tensor;
-}
-
-function clipFactors(builder: GraphBuilder, { norm, clipNorm }: { norm: Tensor; clipNorm: Tensor }): Factors {
-  const { shape } = norm;
+function clipFactors(builder: GraphBuilder, { norm, clipNorm }: { norm: Tensor; clipNorm: Tensor }): Tensor {
   const clips = compare(builder, { operator: 'greater', operands: [norm, clipNorm] });
   const inputs = [clips, divide(builder, [clipNorm, norm]), scalar(builder, 1)];
-  const factor = builder.node({ operator: 'where', inputs, shape, attributes: {}, type: 'float32' });
+  return builder.node({ operator: 'where', inputs, shape: norm.shape, attributes: {}, type: 'float32' });
+}
+
+/** Which norms are numbers, [units], and whether all are, []; false also where their sum overflows, which costs time alone. */
+function finiteUnits(builder: GraphBuilder, norm: Tensor): { finite: Tensor; allFinite: Tensor } {
   const limit = scalar(builder, largestFloat);
-  const finite = compare(builder, { operator: 'lessOrEqual', operands: [norm, limit] });
   const total = sum(builder, { input: norm, axes: [0] });
   return {
-    factor: reshape(builder, { input: factor, shape: [1, builder.units] }),
-    finite: reshape(builder, { input: finite, shape: [builder.units, 1] }),
+    finite: compare(builder, { operator: 'lessOrEqual', operands: [norm, limit] }),
     allFinite: compare(builder, { operator: 'lessOrEqual', operands: [total, limit] }),
   };
 }
@@ -109,21 +73,13 @@ function compare(
   return builder.node({ operator, inputs: operands, shape: operands[0].shape, attributes: {}, type: 'bool' });
 }
 
-/** Zeros in place of the gradients of dropped units: multiplying those by 0 would keep a NaN. */
-function withoutDropped(builder: GraphBuilder, { rows, finite }: { rows: Tensor; finite: Tensor }): Tensor {
-  const inputs = [finite, rows, scalar(builder, 0)];
-  return builder.node({ operator: 'where', inputs, shape: rows.shape, attributes: {}, type: 'float32' });
-}
-
-/** Σ over units of factor · gradient. */
-function weightedSum(
+/** Zeros in place of the values [units, …] of dropped units: multiplying those by 0 would keep a NaN. */
+export function withoutDropped(
   builder: GraphBuilder,
-  options: UnitGradient & { factor: Tensor; keep: (rows: Tensor) => Tensor },
+  { values, finite }: { values: Tensor; finite: Tensor | undefined },
 ): Tensor {
-  const { shape, gradient, factor, keep } = options;
-  const { units } = builder;
-  const rows = keep(reshape(builder, { input: gradient, shape: [units, sizeOf(shape)] }));
-  const total =
-    units === 1 ? multiply(builder, [rows, factor]) : matmul(builder, { left: factor, right: rows });
-  return reshape(builder, { input: total, shape });
+  if (finite === undefined) return values;
+  const shape = [builder.units, ...values.shape.slice(1).map(() => 1)];
+  const inputs = [reshape(builder, { input: finite, shape }), values, scalar(builder, 0)];
+  return builder.node({ operator: 'where', inputs, shape: values.shape, attributes: {}, type: 'float32' });
 }

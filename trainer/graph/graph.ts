@@ -97,8 +97,22 @@ export interface Graph {
   readonly outputs: readonly NamedTensor[];
 }
 
-/** What one input receives back: its gradient, or a way to add to the gradient gathered so far. */
-export type Contribution = Tensor | ((gathered: Tensor | undefined) => Tensor);
+/**
+ * How an operation adds to the gradient of a parameter it reads: a sum over the rows of an activation, left
+ * unmade, so that it can be made for each unit apart or for all units weighted, whichever costs less.
+ */
+export type ParameterUse =
+  /** Σ over rows of leftᵀ right. */
+  | { readonly use: 'product'; readonly left: Tensor; readonly right: Tensor }
+  /** Each row added to the row of the table that its index names. */
+  | { readonly use: 'lookup'; readonly indices: Tensor; readonly rows: Tensor }
+  /** Σ over rows. */
+  | { readonly use: 'rows'; readonly rows: Tensor }
+  /** Σ over texts of `tokens` rows each, for the first `tokens` rows of the table. */
+  | { readonly use: 'positions'; readonly rows: Tensor; readonly tokens: number };
+
+/** What one input receives back: its gradient, or, for a parameter, how that comes about. */
+export type Contribution = Tensor | ParameterUse;
 
 /** A differentiable step of the forward pass. */
 export interface TapeEntry {
@@ -112,7 +126,7 @@ export interface TapeEntry {
  * Collects the nodes of a graph and the tape of its differentiable steps.
  *
  * `units` is the number of units of protection along the rows of every activation
- * [units · rows of a unit, …]; gradients of parameters keep that axis, unless it is 1.
+ * [units · rows of a unit, …].
  */
 export class GraphBuilder {
   readonly units: number;

@@ -1,34 +1,11 @@
-import type { GraphBuilder, Shape, Tensor } from './graph.ts';
-import { add, differentiate, matmul, mean, multiply, reshape, scale, subtract, sum } from './operations.ts';
+import type { GraphBuilder, Tensor } from './graph.ts';
+import { differentiate, matmul, mean, multiply, reshape, scale, split, subtract } from './operations.ts';
 
-// The operations that read parameters. An activation is [units · rows of a unit, width], so a parameter's
-// gradient is a sum over the rows of each unit: [units, …shape of the parameter], or its shape alone for one unit.
+// The operations that read parameters. They say how a parameter's gradient comes about and leave the sum unmade.
 
 /** Rows and columns of a matrix. */
 function extents({ shape }: Tensor): readonly [number, number] {
   return [shape[0]!, shape[1]!];
-}
-
-/** The shape of a parameter's gradient. */
-export function gradientShape(builder: GraphBuilder, shape: Shape): Shape {
-  return builder.units === 1 ? shape : [builder.units, ...shape];
-}
-
-/** [units · rows, width] as [units, rows, width]; left alone for one unit. */
-function byUnit(builder: GraphBuilder, input: Tensor): Tensor {
-  const [rows, width] = extents(input);
-  return reshape(builder, { input, shape: gradientShape(builder, [rows / builder.units, width]) });
-}
-
-/** Σ over the rows of each unit of leftᵀ right: [units, left width, right width]. */
-function productByUnit(builder: GraphBuilder, { left, right }: { left: Tensor; right: Tensor }): Tensor {
-  return matmul(builder, { left: byUnit(builder, left), right: byUnit(builder, right), transposeLeft: true });
-}
-
-/** Σ over the rows of each unit: [units, width]. */
-function sumByUnit(builder: GraphBuilder, input: Tensor): Tensor {
-  const rows = byUnit(builder, input);
-  return sum(builder, { input: rows, axes: [rows.shape.length - 2] });
 }
 
 /** input [rows, in] · weight [in, out] + bias [out]. */
@@ -42,8 +19,8 @@ export function affine(
     output: builder.node({ operator: 'affine', inputs: [input, weight, bias], shape, attributes: {} }),
     reverse: gradient => [
       matmul(builder, { left: gradient, right: weight, transposeRight: true }),
-      productByUnit(builder, { left: input, right: gradient }),
-      sumByUnit(builder, gradient),
+      { use: 'product', left: input, right: gradient },
+      { use: 'rows', rows: gradient },
     ],
   });
 }
@@ -57,7 +34,7 @@ export function project(builder: GraphBuilder, { input, weight }: { input: Tenso
     output: builder.node({ operator: 'matmul', inputs: [input, weight], shape, attributes }),
     reverse: gradient => [
       matmul(builder, { left: gradient, right: weight }),
-      productByUnit(builder, { left: gradient, right: input }),
+      { use: 'product', left: gradient, right: input },
     ],
   });
 }
@@ -85,47 +62,21 @@ export function layerNorm(
       const across = subtract(builder, [subtract(builder, [scaled, rowMean(scaled)]), along]);
       return [
         multiply(builder, [across, inverseDeviation!]),
-        sumByUnit(builder, multiply(builder, [gradient, normal])),
-        sumByUnit(builder, gradient),
+        { use: 'rows', rows: multiply(builder, [gradient, normal]) },
+        { use: 'rows', rows: gradient },
       ];
     },
   });
 }
 
-/** Rows of a table [vocabulary, width] at indices [rows]. Its gradient is added into what other uses of the table gave. */
+/** Rows of a table [vocabulary, width] at indices [rows]. */
 export function embed(builder: GraphBuilder, { table, indices }: { table: Tensor; indices: Tensor }): Tensor {
-  const [vocabulary, width] = extents(table);
-  const shape = [indices.shape[0]!, width];
-  const intoGathered = (gradient: Tensor, gathered: Tensor | undefined): Tensor => {
-    const total = [builder.units * vocabulary, width];
-    const base = gathered ?? builder.node({ operator: 'zeros', inputs: [], shape: total, attributes: {} });
-    const inputs = [
-      reshape(builder, { input: base, shape: total }),
-      unitIndices(builder, { indices, vocabulary }),
-      gradient,
-    ];
-    const added = builder.node({ operator: 'scatterAddRows', inputs, shape: total, attributes: {} });
-    return reshape(builder, { input: added, shape: gradientShape(builder, table.shape) });
-  };
+  const shape = [indices.shape[0]!, table.shape[1]!];
   return differentiate(builder, {
-    inputs: [table, indices],
+    inputs: [table],
     output: builder.node({ operator: 'gatherRows', inputs: [table, indices], shape, attributes: {} }),
-    reverse: gradient => [gathered => intoGathered(gradient, gathered)],
+    reverse: gradient => [{ use: 'lookup', indices, rows: gradient }],
   });
-}
-
-/** Row numbers in the tables of all units one after the other. */
-function unitIndices(
-  builder: GraphBuilder,
-  { indices, vocabulary }: { indices: Tensor; vocabulary: number },
-): Tensor {
-  if (builder.units === 1) return indices;
-  const rows = indices.shape[0]!;
-  const offsets = Int32Array.from(
-    { length: rows },
-    (_, row) => Math.floor((row * builder.units) / rows) * vocabulary,
-  );
-  return add(builder, [indices, builder.constant(offsets, [rows])]);
 }
 
 /** input [texts · tokens, width] plus the first `tokens` rows of a table [positions, width], for every text. */
@@ -134,38 +85,96 @@ export function addPositions(
   { input, table, tokens }: { input: Tensor; table: Tensor; tokens: number },
 ): Tensor {
   const [rows, width] = extents(input);
-  const [positions] = extents(table);
   const texts = reshape(builder, { input, shape: [rows / tokens, tokens, width] });
   const first = builder.node({ operator: 'head', inputs: [table], shape: [tokens, width], attributes: {} });
-  builder.record({
-    inputs: [table],
-    outputs: [first],
-    reverse: ([gradient]) => [padRows(builder, { input: gradient!, missing: positions - tokens })],
-  });
-  const output = builder.node({
-    operator: 'add',
-    inputs: [texts, first],
-    shape: texts.shape,
-    attributes: {},
-  });
+  const inputs = [texts, first];
   const total = differentiate(builder, {
-    inputs: [texts, first],
-    output,
+    inputs: [texts, table],
+    output: builder.node({ operator: 'add', inputs, shape: texts.shape, attributes: {} }),
     reverse: gradient => {
-      const flat = reshape(builder, { input: gradient, shape: [rows / tokens, tokens * width] });
-      const summed = sumByUnit(builder, flat);
-      return [gradient, reshape(builder, { input: summed, shape: gradientShape(builder, [tokens, width]) })];
+      const flat = reshape(builder, { input: gradient, shape: input.shape });
+      return [gradient, { use: 'positions', rows: flat, tokens }];
     },
   });
   return reshape(builder, { input: total, shape: input.shape });
 }
 
-/** Zeros for the positions that a batch doesn't reach. */
-function padRows(builder: GraphBuilder, { input, missing }: { input: Tensor; missing: number }): Tensor {
-  if (missing === 0) return input;
-  const axis = input.shape.length - 2;
-  const shape = input.shape.map((extent, index) => (index === axis ? extent + missing : extent));
-  return builder.node({ operator: 'pad', inputs: [input], shape, attributes: { axis, after: missing } });
+/** Hidden states, the table whose rows they are multiplied by, and what each row of them is to predict. */
+interface HeadOptions {
+  readonly input: Tensor;
+  readonly table: Tensor;
+  readonly targets: Tensor;
+  readonly weights: Tensor;
+}
+
+/**
+ * The output head and its loss: -weights · (log softmax of input · tableᵀ, at the target) for each row.
+ *
+ * Where the table is frozen the logits are used up a few rows at a time, so that a run never holds all of them.
+ *
+ * @returns [rows]
+ */
+export function headLoss(builder: GraphBuilder, options: HeadOptions): Tensor {
+  if (!options.table.differentiable) return frozenHeadLoss(builder, options);
+  const { input, table, targets, weights } = options;
+  return crossEntropy(builder, { logits: project(builder, { input, weight: table }), targets, weights });
+}
+
+/** Most logits at a time. */
+const mostLogits = 2 ** 22;
+
+/** The fewest equal parts of `rows` in which logits stay below `mostLogits`. */
+function partsFor(rows: number, vocabulary: number): number {
+  let parts = Math.min(rows, Math.ceil((rows * vocabulary) / mostLogits));
+  while (rows % parts !== 0) parts++;
+  return parts;
+}
+
+function splitRows(
+  builder: GraphBuilder,
+  { input, parts }: { input: Tensor; parts: number },
+): readonly Tensor[] {
+  return parts === 1 ? [input] : split(builder, { input, parts });
+}
+
+function joinRows(builder: GraphBuilder, parts: readonly Tensor[]): Tensor {
+  const [first] = parts;
+  if (parts.length === 1) return first!;
+  const rows = parts.reduce((total, { shape }) => total + shape[0]!, 0);
+  return builder.node({ operator: 'concat', inputs: parts, shape: [rows, first!.shape[1]!], attributes: {} });
+}
+
+function frozenHeadLoss(builder: GraphBuilder, { input, table, targets, weights }: HeadOptions): Tensor {
+  const rows = input.shape[0]!;
+  const parts = partsFor(rows, table.shape[0]!);
+  const targetsOf = splitRows(builder, { input: targets, parts });
+  const results = splitRows(builder, { input, parts }).map((some, part) => {
+    const logs = logSoftmax(builder, matmul(builder, { left: some, right: table, transposeRight: true }));
+    const picked = atColumns(builder, { values: logs, columns: targetsOf[part]! });
+    return { picked, expected: matmul(builder, { left: exponential(builder, logs), right: table }) };
+  });
+  const picked = joinRows(
+    builder,
+    results.map(result => result.picked),
+  );
+  return differentiate(builder, {
+    inputs: [input],
+    output: weightedLoss(builder, { picked, weights }),
+    reverse: gradient => {
+      const expected = joinRows(
+        builder,
+        results.map(result => result.expected),
+      );
+      const wanted = builder.node({
+        operator: 'gatherRows',
+        inputs: [table, targets],
+        shape: input.shape,
+        attributes: {},
+      });
+      const factors = reshape(builder, { input: multiply(builder, [gradient, weights]), shape: [rows, 1] });
+      return [multiply(builder, [subtract(builder, [expected, wanted]), factors])];
+    },
+  });
 }
 
 /**
@@ -177,28 +186,15 @@ export function crossEntropy(
   builder: GraphBuilder,
   { logits, targets, weights }: { logits: Tensor; targets: Tensor; weights: Tensor },
 ): Tensor {
-  const rows = logits.shape[0]!;
-  const column = [rows, 1];
-  const logs = builder.node({
-    operator: 'logSoftmax',
-    inputs: [logits],
-    shape: logits.shape,
-    attributes: {},
-  });
-  const inputs = [logs, targets];
-  const picked = builder.node({ operator: 'gatherColumns', inputs, shape: column, attributes: {} });
-  const negative = scale(builder, { input: reshape(builder, { input: picked, shape: [rows] }), factor: -1 });
+  const column = [logits.shape[0]!, 1];
+  const logs = logSoftmax(builder, logits);
+  const picked = atColumns(builder, { values: logs, columns: targets });
   return differentiate(builder, {
     inputs: [logits],
-    output: builder.node({
-      operator: 'multiply',
-      inputs: [negative, weights],
-      shape: [rows],
-      attributes: {},
-    }),
+    output: weightedLoss(builder, { picked, weights }),
     reverse: gradient => {
       const factors = reshape(builder, { input: multiply(builder, [gradient, weights]), shape: column });
-      const decrements = builder.constant(new Float32Array(rows).fill(-1), column);
+      const decrements = builder.constant(new Float32Array(column[0]!).fill(-1), column);
       const difference = builder.node({
         operator: 'decrementColumns',
         inputs: [exponential(builder, logs), targets, decrements],
@@ -208,6 +204,26 @@ export function crossEntropy(
       return [multiply(builder, [difference, factors])];
     },
   });
+}
+
+/** -picked · weights, [rows]. */
+function weightedLoss(
+  builder: GraphBuilder,
+  { picked, weights }: { picked: Tensor; weights: Tensor },
+): Tensor {
+  const { shape } = weights;
+  const negative = scale(builder, { input: reshape(builder, { input: picked, shape }), factor: -1 });
+  return builder.node({ operator: 'multiply', inputs: [negative, weights], shape, attributes: {} });
+}
+
+function logSoftmax(builder: GraphBuilder, input: Tensor): Tensor {
+  return builder.node({ operator: 'logSoftmax', inputs: [input], shape: input.shape, attributes: {} });
+}
+
+/** values [rows, …] at one column of each row: [rows, 1]. */
+function atColumns(builder: GraphBuilder, { values, columns }: { values: Tensor; columns: Tensor }): Tensor {
+  const shape = [values.shape[0]!, 1];
+  return builder.node({ operator: 'gatherColumns', inputs: [values, columns], shape, attributes: {} });
 }
 
 function exponential(builder: GraphBuilder, input: Tensor): Tensor {

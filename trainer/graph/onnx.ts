@@ -1,88 +1,16 @@
-import type { Branch, DataType, Graph, GraphNode, NamedTensor, Operator, Tensor } from './graph.ts';
+import type { Branch, Graph, GraphNode, NamedTensor, Operator, Tensor } from './graph.ts';
+import {
+  elementTypes,
+  nodeMessage,
+  OnnxModel,
+  processorCapabilities,
+  valueMessage,
+  type OnnxCapabilities,
+} from './onnx-model.ts';
 import { ProtobufWriter } from './protobuf.ts';
-
-/** Numbers of `TensorProto.DataType`. */
-const elementTypes: Record<DataType | 'int64', number> = { float32: 1, int32: 6, int64: 7, bool: 9 };
-
-/** Numbers of `AttributeProto.AttributeType`. */
-const attributeTypes = { float: 1, integer: 2, text: 3, graph: 5, integers: 7 } as const;
 
 /** Opset 18 takes the axes of every reduction as an input; IR version 8 is the one that goes with it. */
 const versions = { intermediateRepresentation: 8, opset: 18, microsoft: 1 } as const;
-
-type AttributeValue = number | string | readonly number[] | ProtobufWriter | { readonly float: number };
-
-interface OnnxNode {
-  readonly operator: string;
-  readonly inputs: readonly string[];
-  readonly outputs: readonly string[];
-  readonly attributes?: Readonly<Record<string, AttributeValue>>;
-  readonly domain?: string;
-}
-
-/** Collects the nodes and constants that the operators of our graph become. */
-class OnnxModel {
-  readonly nodes: OnnxNode[] = [];
-  readonly initialisers: ProtobufWriter[];
-  readonly #names: ReadonlyMap<number, string>;
-  readonly #integers: Map<string, string>;
-
-  constructor(names: ReadonlyMap<number, string>, outer?: OnnxModel) {
-    this.#names = names;
-    this.initialisers = outer ? outer.initialisers : [];
-    this.#integers = outer ? outer.#integers : new Map<string, string>();
-  }
-
-  /** A list of nodes of its own whose constants lie with the whole. */
-  branch(): OnnxModel {
-    return new OnnxModel(this.#names, this);
-  }
-
-  nameOf(tensor: Tensor): string {
-    return this.#names.get(tensor.id) ?? `t${tensor.id}`;
-  }
-
-  emit(node: OnnxNode): void {
-    this.nodes.push(node);
-  }
-
-  /** The inputs and outputs of one of our nodes under their ONNX names. */
-  ends({ inputs, outputs }: GraphNode): { inputs: string[]; outputs: string[] } {
-    return {
-      inputs: inputs.map(input => this.nameOf(input)),
-      outputs: outputs.map(output => this.nameOf(output)),
-    };
-  }
-
-  /** Name of an int64 constant; shapes and axes are wanted as such inputs. */
-  integers(values: readonly number[]): string {
-    const key = values.join();
-    const known = this.#integers.get(key);
-    if (known !== undefined) return known;
-    const name = `integers${this.#integers.size}`;
-    const bytes = new Uint8Array(BigInt64Array.from(values, BigInt).buffer);
-    this.initialisers.push(tensorMessage({ name, shape: [values.length], type: 'int64', bytes }));
-    this.#integers.set(key, name);
-    return name;
-  }
-
-  constant(tensor: Tensor, data: Float32Array | Int32Array): void {
-    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-    this.initialisers.push(
-      tensorMessage({ name: this.nameOf(tensor), shape: tensor.shape, type: tensor.type, bytes }),
-    );
-  }
-}
-
-function tensorMessage(options: {
-  name: string;
-  shape: readonly number[];
-  type: DataType | 'int64';
-  bytes: Uint8Array;
-}): ProtobufWriter {
-  const { name, shape, type, bytes } = options;
-  return new ProtobufWriter().integers(1, shape).integer(2, elementTypes[type]).text(8, name).bytes(9, bytes);
-}
 
 type Lowering<Kind extends Operator> = (node: GraphNode<Kind>, model: OnnxModel) => void;
 
@@ -172,9 +100,7 @@ const lowerings: { [Kind in Operator]: Lowering<Kind> } = {
   },
   softmax: (node, model) =>
     model.emit({ operator: 'Softmax', ...model.ends(node), attributes: { axis: -1 } }),
-  logSoftmax: (node, model) => {
-    model.emit({ operator: 'LogSoftmax', ...model.ends(node), attributes: { axis: -1 } });
-  },
+  logSoftmax: lowerLogSoftmax,
   sum: reduction('ReduceSum'),
   mean: reduction('ReduceMean'),
   layerNorm: (node, model) => {
@@ -205,7 +131,7 @@ function branchMessage({ nodes, outputs }: Branch, model: OnnxModel): ProtobufWr
     );
 }
 
-/** `FusedMatMul` transposes batched operands while it multiplies; it exists on CPUs (native and WebAssembly). */
+/** Products of matrices are `Gemm`, batched ones `FusedMatMul` where the runtime has it. */
 function lowerMatmul(node: GraphNode<'matmul'>, model: OnnxModel): void {
   const { transposeLeft, transposeRight, scale } = node.attributes;
   const ends = model.ends(node);
@@ -216,7 +142,60 @@ function lowerMatmul(node: GraphNode<'matmul'>, model: OnnxModel): void {
     alpha: { float: scale },
   };
   if (node.outputs[0]!.shape.length === 2) return model.emit({ operator: 'Gemm', ...ends, attributes });
+  if (!model.capabilities.fusedMatMul) return lowerBatchedInSteps(node, model);
   model.emit({ operator: 'FusedMatMul', domain: 'com.microsoft', ...ends, attributes });
+}
+
+/** A batched product as transpositions, a product and a scaling of its own. */
+function lowerBatchedInSteps(node: GraphNode<'matmul'>, model: OnnxModel): void {
+  const { transposeLeft, transposeRight, scale } = node.attributes;
+  const { inputs, outputs } = model.ends(node);
+  const [result] = outputs;
+  const swaps = [transposeLeft, transposeRight];
+  const operands = node.inputs.map((input, side) =>
+    swaps[side] === true
+      ? swapLastAxes(model, {
+          input: inputs[side]!,
+          rank: input.shape.length,
+          name: `${result!}:side${side}`,
+        })
+      : inputs[side]!,
+  );
+  if (scale === 1) return model.emit({ operator: 'MatMul', inputs: operands, outputs });
+  const unscaled = `${result!}:unscaled`;
+  model.emit({ operator: 'MatMul', inputs: operands, outputs: [unscaled] });
+  model.emit({ operator: 'Mul', inputs: [unscaled, model.number(scale)], outputs });
+}
+
+function swapLastAxes(model: OnnxModel, options: { input: string; rank: number; name: string }): string {
+  const { input, rank, name } = options;
+  const permutation = Array.from({ length: rank }, (_, axis) => axis);
+  [permutation[rank - 2], permutation[rank - 1]] = [rank - 1, rank - 2];
+  model.emit({
+    operator: 'Transpose',
+    inputs: [input],
+    outputs: [name],
+    attributes: { perm: permutation },
+  });
+  return name;
+}
+
+/** Without `LogSoftmax`: c - log Σ exp(c) for c = input - its largest value, which cannot overflow. */
+function lowerLogSoftmax(node: GraphNode<'logSoftmax'>, model: OnnxModel): void {
+  const { inputs, outputs } = model.ends(node);
+  if (model.capabilities.logSoftmax) {
+    return model.emit({ operator: 'LogSoftmax', inputs, outputs, attributes: { axis: -1 } });
+  }
+  const [result] = outputs;
+  const step = (operator: string, read: readonly string[]): string => {
+    const name = `${result!}:${operator}`;
+    model.emit({ operator, inputs: read, outputs: [name] });
+    return name;
+  };
+  const lastAxis = model.integers([-1]);
+  const centred = step('Sub', [inputs[0]!, step('ReduceMax', [inputs[0]!, lastAxis])]);
+  const total = step('ReduceSum', [step('Exp', [centred]), lastAxis]);
+  model.emit({ operator: 'Sub', inputs: [centred, step('Log', [total])], outputs });
 }
 
 function lowerScatterAddRows(node: GraphNode<'scatterAddRows'>, model: OnnxModel): void {
@@ -245,34 +224,6 @@ function lower<Kind extends Operator>(node: GraphNode<Kind>, model: OnnxModel): 
   rule(node, model);
 }
 
-function attributeMessage(name: string, value: AttributeValue): ProtobufWriter {
-  const message = new ProtobufWriter().text(1, name);
-  if (typeof value === 'number') return message.integer(3, value).integer(20, attributeTypes.integer);
-  if (typeof value === 'string') return message.text(4, value).integer(20, attributeTypes.text);
-  if (value instanceof ProtobufWriter) return message.message(6, value).integer(20, attributeTypes.graph);
-  if ('float' in value) return message.float(2, value.float).integer(20, attributeTypes.float);
-  return message.integers(8, value).integer(20, attributeTypes.integers);
-}
-
-function nodeMessage({ operator, inputs, outputs, attributes = {}, domain = '' }: OnnxNode): ProtobufWriter {
-  const message = new ProtobufWriter();
-  for (const input of inputs) message.text(1, input);
-  for (const output of outputs) message.text(2, output);
-  message.text(3, outputs[0]!).text(4, operator);
-  message.messages(
-    5,
-    Object.entries(attributes).map(([name, value]) => attributeMessage(name, value)),
-  );
-  return domain === '' ? message : message.text(7, domain);
-}
-
-function valueMessage(name: string, tensor: Tensor): ProtobufWriter {
-  const extents = tensor.shape.map(extent => new ProtobufWriter().integer(1, extent));
-  const shape = new ProtobufWriter().messages(1, extents);
-  const type = new ProtobufWriter().integer(1, elementTypes[tensor.type]).message(2, shape);
-  return new ProtobufWriter().text(1, name).message(2, new ProtobufWriter().message(1, type));
-}
-
 function opsetMessage(domain: string, version: number): ProtobufWriter {
   return new ProtobufWriter().text(1, domain).integer(2, version);
 }
@@ -293,13 +244,14 @@ function nameTensors({ inputs, nodes, outputs }: Graph): {
 }
 
 /**
- * The graph as an ONNX model (`onnx.proto`: ModelProto), for runs on a CPU.
+ * The graph as an ONNX model (`onnx.proto`: ModelProto).
  *
+ * @param capabilities - of the runtime that will read it; those of a processor unless given
  * @returns the serialised model
  */
-export function toOnnx(graph: Graph): Uint8Array {
+export function toOnnx(graph: Graph, capabilities: OnnxCapabilities = processorCapabilities): Uint8Array {
   const { names, aliases } = nameTensors(graph);
-  const model = new OnnxModel(names);
+  const model = new OnnxModel(names, { capabilities });
   for (const { tensor, data } of graph.constants) model.constant(tensor, data);
   for (const node of graph.nodes) lower(node, model);
   for (const { name, tensor } of aliases) {
@@ -312,11 +264,24 @@ export function toOnnx(graph: Graph): Uint8Array {
     .messages(5, model.initialisers)
     .messages(11, graph.inputs.map(named))
     .messages(12, graph.outputs.map(named));
+  return modelMessage(body);
+}
+
+function modelMessage(graph: ProtobufWriter): Uint8Array {
   return new ProtobufWriter()
     .integer(1, versions.intermediateRepresentation)
     .text(2, 'privacy-unit')
-    .message(7, body)
+    .message(7, graph)
     .message(8, opsetMessage('', versions.opset))
     .message(8, opsetMessage('com.microsoft', versions.microsoft))
     .finish();
+}
+
+/** A model that hands a float32 tensor of any shape on: `input` to `output`. */
+export function identityModel(): Uint8Array {
+  const float = new ProtobufWriter().message(1, new ProtobufWriter().integer(1, elementTypes.float32));
+  const named = (name: string): ProtobufWriter => new ProtobufWriter().text(1, name).message(2, float);
+  const node = nodeMessage({ operator: 'Identity', inputs: ['input'], outputs: ['output'] });
+  const body = new ProtobufWriter().message(1, node).text(2, 'identity');
+  return modelMessage(body.message(11, named('input')).message(12, named('output')));
 }

@@ -6,6 +6,9 @@ import { blockName, type LinearLayer, type ModelSpec } from './gpt.ts';
 /** The parameters of a model as inputs of a graph. */
 export type BoundParameters = ReadonlyMap<string, Tensor>;
 
+/** The token embedding, which is the output head too. */
+export const tokenTable = 'transformer.wte.weight';
+
 /** Everything that the layers of one forward pass share. */
 interface Pass {
   readonly builder: GraphBuilder;
@@ -16,11 +19,11 @@ interface Pass {
 }
 
 /**
- * Logits of a GPT-2: token and position embeddings, pre-norm blocks, a final norm, and the token embedding
- * again as the output head (Radford et al. 2019, Sec. 2.3).
+ * Hidden states of a GPT-2: token and position embeddings, pre-norm blocks, a final norm (Radford et al. 2019,
+ * Sec. 2.3). Logits are their products with the rows of the token embedding.
  *
  * @param options - inputs: token ids, int32 [rows · tokens]
- * @returns [rows · tokens, vocabularySize]; a token's logits depend on it and the tokens before it in its row
+ * @returns [rows · tokens, width]; a token's state depends on it and the tokens before it in its row
  */
 export function forward(
   builder: GraphBuilder,
@@ -28,15 +31,14 @@ export function forward(
 ): Tensor {
   const { inputs, ...rest } = options;
   const pass: Pass = { builder, ...rest };
-  const table = parameter(pass, 'transformer.wte.weight');
+  const table = parameter(pass, tokenTable);
   const embedded = embed(builder, { table, indices: inputs });
   const positions = parameter(pass, 'transformer.wpe.weight');
   let stream = addPositions(builder, { input: embedded, table: positions, tokens: pass.tokens });
   for (let layer = 0; layer < pass.spec.config.layers; layer++) {
     stream = block(pass, { stream, name: blockName(layer) });
   }
-  const normal = norm(pass, { input: stream, name: 'transformer.ln_f' });
-  return project(builder, { input: normal, weight: table });
+  return norm(pass, { input: stream, name: 'transformer.ln_f' });
 }
 
 function parameter({ parameters }: Pass, name: string): Tensor {

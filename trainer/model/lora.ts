@@ -1,5 +1,12 @@
 import { DpError } from '../../accounting/check.ts';
-import { initialValues, parametersOf, type LoraConfig, type Model, type ModelSpec } from './gpt.ts';
+import {
+  initialValues,
+  parametersOf,
+  type LoraConfig,
+  type Model,
+  type ModelSpec,
+  type ParameterInfo,
+} from './gpt.ts';
 
 /**
  * The same model with fresh adapters; its own parameters are shared, not copied, and become frozen.
@@ -30,18 +37,23 @@ export function withLora(model: Model, { lora, seed }: { lora: LoraConfig; seed:
 
 /** The same function without adapters: W + (alpha / rank) · Aᵀ Bᵀ in place of W; a model without adapters comes back as it is. */
 export function mergeLora(model: Model): Model {
-  const { config, lora } = model.spec;
-  if (lora === null) return model;
-  const spec: ModelSpec = { config, lora: null };
-  const parameters = parametersOf(spec).map(({ name, shape }) => {
-    const adapter = name.replace(/\.weight$/, '');
-    const down = model.parameters.get(`${adapter}.lora_A.weight`);
-    const up = model.parameters.get(`${adapter}.lora_B.weight`);
-    const values = model.parameters.get(name)!;
-    if (down === undefined || up === undefined) return [name, values] as const;
-    return [name, mergedWeight(values, { shape, down, up, lora })] as const;
-  });
+  if (model.spec.lora === null) return model;
+  const spec: ModelSpec = { config: model.spec.config, lora: null };
+  const parameters = parametersOf(spec).map(info => [info.name, mergedParameter(model, info)] as const);
   return { spec, parameters: new Map(parameters) };
+}
+
+/** One parameter as `mergeLora` gives it: the same array where no adapter belongs to it. */
+export function mergedParameter(
+  { spec: { lora }, parameters }: Model,
+  { name, shape }: Pick<ParameterInfo, 'name' | 'shape'>,
+): Float32Array {
+  const adapter = name.replace(/\.weight$/, '');
+  const down = parameters.get(`${adapter}.lora_A.weight`);
+  const up = parameters.get(`${adapter}.lora_B.weight`);
+  const values = parameters.get(name)!;
+  if (lora === null || down === undefined || up === undefined) return values;
+  return mergedWeight(values, { shape, down, up, lora });
 }
 
 function mergedWeight(
@@ -52,11 +64,13 @@ function mergedWeight(
   const [inputs, outputs] = [options.shape[0]!, options.shape[1]!];
   const scale = lora.alpha / lora.rank;
   const merged = Float32Array.from(weight);
+  const reduced = new Float64Array(lora.rank);
   for (let row = 0; row < inputs; row++) {
+    for (let k = 0; k < lora.rank; k++) reduced[k] = scale * down[k * inputs + row]!;
     for (let column = 0; column < outputs; column++) {
       let sum = 0;
-      for (let k = 0; k < lora.rank; k++) sum += down[k * inputs + row]! * up[column * lora.rank + k]!;
-      merged[row * outputs + column]! += scale * sum;
+      for (let k = 0; k < reduced.length; k++) sum += reduced[k]! * up[column * reduced.length + k]!;
+      merged[row * outputs + column]! += sum;
     }
   }
   return merged;

@@ -1,5 +1,9 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { DpError } from '../../accounting/check.ts';
+import { fromBrainFloats, fromHalves, toBrainFloats, toHalves } from './half.ts';
+import { parseSafetensorsHeader, unreadable, type SafetensorsHeader } from './safetensors-header.ts';
+
+export { brainFloatToNumber, halfToNumber } from './half.ts';
 
 /** A named array of a safetensors file; values are widened to float32 on reading. */
 export interface StoredTensor {
@@ -7,94 +11,128 @@ export interface StoredTensor {
   readonly data: Float32Array;
 }
 
-interface HeaderEntry {
-  readonly dtype: string;
-  readonly shape: readonly number[];
-  readonly data_offsets: readonly [number, number];
+/** A safetensors file that is open: its header was read and checked, its tensors are read on demand. */
+export interface SafetensorsFile extends SafetensorsHeader {
+  readonly path: string;
+  /**
+   * A tensor's values as float32; F64 is rounded.
+   *
+   * @throws DpError `INVALID_DATA` where there is none of that name, or of another type
+   */
+  read(name: string): Promise<Float32Array>;
+  /** Whether a tensor holds these very values; reads it piece by piece. */
+  equals(name: string, values: Float32Array): Promise<boolean>;
+  close(): Promise<void>;
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null;
+interface FloatType {
+  readonly bytes: number;
+  /** Values of a piece of whole values whose bytes begin at a multiple of 8 in memory. */
+  decode(piece: Piece): Float32Array;
 }
 
-function isCounts(value: unknown): value is readonly number[] {
-  return Array.isArray(value) && value.every(item => Number.isSafeInteger(item) && item >= 0);
-}
+type Piece = Uint8Array<ArrayBuffer>;
 
-function isEntry(value: unknown): value is HeaderEntry {
-  if (!isObject(value) || !isCounts(value['data_offsets'])) return false;
-  return value['data_offsets'].length === 2 && typeof value['dtype'] === 'string' && isCounts(value['shape']);
-}
-
-/** How the floating-point formats of safetensors become float32; float64 is rounded. */
-const decoders: Record<string, { bytes: number; decode: (view: DataView, offset: number) => number }> = {
-  F64: { bytes: 8, decode: (view, offset) => view.getFloat64(offset, true) },
-  F32: { bytes: 4, decode: (view, offset) => view.getFloat32(offset, true) },
-  F16: { bytes: 2, decode: (view, offset) => halfToNumber(view.getUint16(offset, true)) },
-  BF16: { bytes: 2, decode: (view, offset) => brainFloatToNumber(view.getUint16(offset, true)) },
+/** The floating-point types of safetensors. Their bytes are little-endian, and so are this program's machines. */
+const floatTypes: Readonly<Record<string, FloatType>> = {
+  F64: { bytes: 8, decode: piece => Float32Array.from(new Float64Array(piece.buffer, 0, piece.length / 8)) },
+  F32: { bytes: 4, decode: piece => new Float32Array(piece.buffer, 0, piece.length / 4) },
+  F16: { bytes: 2, decode: piece => fromHalves(new Uint16Array(piece.buffer, 0, piece.length / 2)) },
+  BF16: { bytes: 2, decode: piece => fromBrainFloats(new Uint16Array(piece.buffer, 0, piece.length / 2)) },
 };
 
-/**
- * The value of an IEEE 754 half-precision number.
- *
- * @param bits - the 16 bits
- * @example
- * ```ts
- * halfToNumber(0x3c00); // 1
- * halfToNumber(0x0001); // ~5.96e-8
- * ```
- */
-export function halfToNumber(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 0x1f) return fraction === 0 ? sign * Infinity : NaN;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-}
+/** Names of the types that can be read. */
+export const readableTypes: readonly string[] = Object.keys(floatTypes);
 
-const scratch = new DataView(new ArrayBuffer(4));
+/** A multiple of 8, so that no value is cut in two. */
+const pieceBytes = 1 << 20;
+
+/** The format's own limit. */
+const longestHeader = 100_000_000;
 
 /**
- * The value of a bfloat16 number: the upper half of a float32.
+ * Opens a safetensors file and checks its header.
  *
- * @param bits - the 16 bits
- * @example
- * ```ts
- * brainFloatToNumber(0x3f80); // 1
- * ```
+ * @throws DpError `MISSING_FILE`; `INVALID_DATA` where header, offsets and file do not fit together
  */
-export function brainFloatToNumber(bits: number): number {
-  scratch.setUint32(0, bits << 16);
-  return scratch.getFloat32(0);
-}
-
-function unreadable(path: string, reason: string): DpError {
-  return new DpError('INVALID_DATA', `Cannot read ${path}: ${reason}. Give a whole safetensors file.`);
+export async function openSafetensors(path: string): Promise<SafetensorsFile> {
+  const file = await openForReading(path);
+  try {
+    const { size } = await file.stat();
+    const { text, start } = await readHeader(file, { path, size });
+    return tensorsOf(file, {
+      path,
+      start,
+      ...parseSafetensorsHeader(text, { path, dataLength: size - start }),
+    });
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
 }
 
 /**
  * Reads the floating-point tensors of a safetensors file (F64, F32, F16, BF16); others, such as the
  * boolean attention masks of old GPT-2 checkpoints, are passed over.
  *
- * @throws DpError `MISSING_FILE`; `INVALID_DATA` where the header or the offsets don't fit the file
+ * @throws DpError `MISSING_FILE`; `INVALID_DATA` where header, offsets and file do not fit together
  */
 export async function readSafetensors(path: string): Promise<Map<string, StoredTensor>> {
-  const file = await openForReading(path);
+  const file = await openSafetensors(path);
   try {
-    const { size } = await file.stat();
-    const { header, start } = await readHeader(file, { path, size });
     const tensors = new Map<string, StoredTensor>();
-    for (const [name, entry] of Object.entries(header)) {
-      if (name === '__metadata__') continue;
-      if (!isEntry(entry)) throw unreadable(path, `its header describes ${name} wrongly`);
-      if (decoders[entry.dtype] === undefined) continue;
-      tensors.set(name, await readTensor(file, { path, name, entry, start, size }));
+    for (const { name, shape, dtype } of file.entries.values()) {
+      if (readableTypes.includes(dtype)) tensors.set(name, { shape, data: await file.read(name) });
     }
     return tensors;
   } finally {
     await file.close();
   }
+}
+
+function tensorsOf(
+  file: FileHandle,
+  options: SafetensorsHeader & { path: string; start: number },
+): SafetensorsFile {
+  const { path, start, entries, metadata } = options;
+  const find = (name: string): { type: FloatType; from: number; length: number } => {
+    const entry = entries.get(name);
+    if (entry === undefined) throw unreadable(path, `it holds no ${name}`);
+    const type = floatTypes[entry.dtype];
+    if (type !== undefined) return { type, from: start + entry.start, length: entry.end - entry.start };
+    throw unreadable(path, `${name} has type ${entry.dtype}, which is none of ${readableTypes.join(', ')}`);
+  };
+  return {
+    path,
+    entries,
+    metadata,
+    async read(name): Promise<Float32Array> {
+      const { type, from, length } = find(name);
+      const values = new Float32Array(length / type.bytes);
+      for (let offset = 0; offset < length; offset += pieceBytes) {
+        const piece = await readPiece(file, { path, from: from + offset, length: length - offset });
+        values.set(type.decode(piece), offset / type.bytes);
+      }
+      return values;
+    },
+    async equals(name, values): Promise<boolean> {
+      const { type, from, length } = find(name);
+      if (length / type.bytes !== values.length) return false;
+      for (let offset = 0; offset < length; offset += pieceBytes) {
+        const piece = await readPiece(file, { path, from: from + offset, length: length - offset });
+        if (!occursAt(type.decode(piece), { values, offset: offset / type.bytes })) return false;
+      }
+      return true;
+    },
+    close: () => file.close(),
+  };
+}
+
+function occursAt(part: Float32Array, { values, offset }: { values: Float32Array; offset: number }): boolean {
+  for (let index = 0; index < part.length; index++) {
+    if (part[index] !== values[offset + index]) return false;
+  }
+  return true;
 }
 
 async function openForReading(path: string): Promise<FileHandle> {
@@ -107,15 +145,25 @@ async function openForReading(path: string): Promise<FileHandle> {
   }
 }
 
+/** The next piece of `length` bytes, at most `pieceBytes`; a file that shrinks under our hands is an error. */
+async function readPiece(
+  file: FileHandle,
+  { path, from, length }: { path: string; from: number; length: number },
+): Promise<Piece> {
+  const bytes = await readBytes(file, { position: from, length: Math.min(length, pieceBytes) });
+  if (bytes === undefined) throw unreadable(path, `it ends before byte ${from + length}`);
+  return bytes;
+}
+
 async function readBytes(
   file: FileHandle,
   { position, length }: { position: number; length: number },
-): Promise<Uint8Array> {
+): Promise<Piece | undefined> {
   const bytes = new Uint8Array(length);
   let filled = 0;
   while (filled < length) {
     const { bytesRead } = await file.read(bytes, filled, length - filled, position + filled);
-    if (bytesRead === 0) break;
+    if (bytesRead === 0) return undefined;
     filled += bytesRead;
   }
   return bytes;
@@ -124,73 +172,85 @@ async function readBytes(
 async function readHeader(
   file: FileHandle,
   { path, size }: { path: string; size: number },
-): Promise<{ header: Record<string, unknown>; start: number }> {
-  if (size < 8) throw unreadable(path, `it has ${size} bytes`);
-  const prefix = await readBytes(file, { position: 0, length: 8 });
+): Promise<{ text: string; start: number }> {
+  const prefix = size < 8 ? undefined : await readBytes(file, { position: 0, length: 8 });
+  if (prefix === undefined) throw unreadable(path, `it has ${size} bytes`);
   const length = Number(new DataView(prefix.buffer).getBigUint64(0, true));
   if (length > size - 8) throw unreadable(path, `its header claims ${length} of ${size} bytes`);
-  const text = new TextDecoder().decode(await readBytes(file, { position: 8, length }));
-  const header = parse(text);
-  if (!isObject(header)) throw unreadable(path, `its header of ${length} bytes is no JSON object`);
-  return { header, start: 8 + length };
+  if (length > longestHeader)
+    throw unreadable(path, `its header of ${length} bytes is above ${longestHeader}`);
+  const bytes = await readBytes(file, { position: 8, length });
+  return { text: new TextDecoder().decode(bytes), start: 8 + length };
 }
 
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+/** How numbers are stored. */
+export type StorageType = 'float32' | 'float16' | 'bfloat16';
+
+/** A tensor to be written; `data` is asked for when its turn comes, so that it need not lie in memory before. */
+export interface TensorToWrite {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly data: () => Float32Array;
 }
 
-async function readTensor(
-  file: FileHandle,
-  options: { path: string; name: string; entry: HeaderEntry; start: number; size: number },
-): Promise<StoredTensor> {
-  const { path, name, entry, start, size } = options;
-  const { bytes: width, decode } = decoders[entry.dtype]!;
-  const [from, to] = entry.data_offsets;
-  const count = entry.shape.reduce((product, extent) => product * extent, 1);
-  if (!(from >= 0 && to - from === count * width && start + to <= size)) {
-    throw unreadable(path, `${name} claims the bytes ${from} to ${to} for ${count} values`);
-  }
-  const bytes = await readBytes(file, { position: start + from, length: to - from });
-  const view = new DataView(bytes.buffer);
-  return {
-    shape: entry.shape,
-    data: Float32Array.from({ length: count }, (_, index) => decode(view, index * width)),
-  };
+interface Storage {
+  readonly dtype: string;
+  readonly bytes: number;
+  readonly encode: (part: Float32Array) => Uint8Array;
 }
 
-/** Writes float32 tensors as safetensors, in the order given; the file is flushed to the disk. */
+const storage: Record<StorageType, Storage> = {
+  float32: {
+    dtype: 'F32',
+    bytes: 4,
+    encode: part => new Uint8Array(part.buffer, part.byteOffset, part.byteLength),
+  },
+  float16: { dtype: 'F16', bytes: 2, encode: part => new Uint8Array(toHalves(part).buffer) },
+  bfloat16: { dtype: 'BF16', bytes: 2, encode: part => new Uint8Array(toBrainFloats(part).buffer) },
+};
+
+/**
+ * Writes tensors as safetensors, in the order given; the file is flushed to the disk.
+ *
+ * @param options - type: rounds to the nearest, ties to even; metadata: texts for the header
+ */
 export async function writeSafetensors(
   path: string,
-  tensors: Iterable<readonly [string, StoredTensor]>,
+  tensors: readonly TensorToWrite[],
+  options: { type?: StorageType; metadata?: Readonly<Record<string, string>> } = {},
 ): Promise<void> {
-  const entries = [...tensors];
-  const header: Record<string, unknown> = { __metadata__: { format: 'pt' } };
-  let offset = 0;
-  for (const [name, { shape, data }] of entries) {
-    header[name] = { dtype: 'F32', shape, data_offsets: [offset, offset + 4 * data.length] };
-    offset += 4 * data.length;
-  }
-  const text = JSON.stringify(header);
-  const padded = Buffer.from(text.padEnd(Math.ceil(text.length / 8) * 8));
-  const prefix = Buffer.alloc(8);
-  prefix.writeBigUInt64LE(BigInt(padded.length));
+  const { type = 'float32', metadata = {} } = options;
+  const { bytes, encode } = storage[type];
+  const partLength = pieceBytes / bytes;
   const file = await open(path, 'w');
   try {
-    await file.appendFile(Buffer.concat([prefix, padded]));
-    for (const [, { data }] of entries) await file.appendFile(littleEndian(data));
+    await file.appendFile(headerOf(tensors, { type, metadata }));
+    for (const { data } of tensors) {
+      const values = data();
+      for (let offset = 0; offset < values.length; offset += partLength)
+        await file.appendFile(encode(values.subarray(offset, offset + partLength)));
+    }
     await file.sync();
   } finally {
     await file.close();
   }
 }
 
-function littleEndian(values: Float32Array): Uint8Array {
-  const bytes = new Uint8Array(4 * values.length);
-  const view = new DataView(bytes.buffer);
-  for (let index = 0; index < values.length; index++) view.setFloat32(4 * index, values[index]!, true);
-  return bytes;
+function headerOf(
+  tensors: readonly TensorToWrite[],
+  { type, metadata }: { type: StorageType; metadata: Readonly<Record<string, string>> },
+): Uint8Array {
+  const { dtype, bytes } = storage[type];
+  const header: Record<string, unknown> = { __metadata__: { format: 'pt', ...metadata } };
+  let offset = 0;
+  for (const { name, shape } of tensors) {
+    const length = bytes * shape.reduce((product, extent) => product * extent, 1);
+    header[name] = { dtype, shape, data_offsets: [offset, offset + length] };
+    offset += length;
+  }
+  const text = Buffer.from(JSON.stringify(header));
+  const padded = Buffer.alloc(8 + Math.ceil(text.length / 8) * 8, ' ');
+  padded.writeBigUInt64LE(BigInt(padded.length - 8));
+  padded.set(text, 8);
+  return padded;
 }

@@ -2,9 +2,11 @@ import { checkCount, DpError } from '../../accounting/check.ts';
 import { backward } from '../graph/backward.ts';
 import { clipByUnit } from '../graph/clip.ts';
 import { GraphBuilder, type Graph, type Tensor } from '../graph/graph.ts';
-import { crossEntropy } from '../graph/layers.ts';
+import { gradientParts, type ClipRule, type TrainableGradient } from '../graph/gradient-parts.ts';
+import { headLoss } from '../graph/layers.ts';
 import { reshape, sum } from '../graph/operations.ts';
-import { forward, type BoundParameters } from './forward.ts';
+import { unitGradient } from '../graph/unit-gradients.ts';
+import { forward, tokenTable, type BoundParameters } from './forward.ts';
 import { parametersOf, type ModelSpec } from './gpt.ts';
 
 /** How a micro-batch is laid out: rows of one unit lie together, tokens of one row lie together. */
@@ -47,8 +49,8 @@ function tokenLosses(
   const inputs = builder.input('inputIds', { shape, type: 'int32' });
   const targets = builder.input('targetIds', { shape, type: 'int32' });
   const weights = builder.input('tokenWeights', { shape });
-  const logits = forward(builder, { ...options, inputs });
-  return crossEntropy(builder, { logits, targets, weights });
+  const input = forward(builder, { ...options, inputs });
+  return headLoss(builder, { input, table: options.parameters.get(tokenTable)!, targets, weights });
 }
 
 /**
@@ -63,6 +65,9 @@ function tokenLosses(
  *
  * With `units: 1` and a huge clipNorm such as 3e38 that is the ordinary gradient of all rows.
  *
+ * No rule loops over units. Each matrix goes by the one that costs less, `cheaperRule`: gradients of all units
+ * kept side by side, or ghost norms; `options.rule` names one for all of them. They agree to 1e-5.
+ *
  * @throws DpError `INVALID_ARGUMENT`
  * @example
  * ```ts
@@ -72,24 +77,56 @@ function tokenLosses(
  * graph.outputs.map(output => output.name).slice(0, 3); // ['unitLoss', 'unitNorm', 'clipped:transformer.h.0.attn.c_proj.lora_A.weight']
  * ```
  */
-export function buildStepGraph(spec: ModelSpec, shape: BatchShape): Graph {
+export function buildStepGraph(spec: ModelSpec, shape: BatchShape, options: { rule?: ClipRule } = {}): Graph {
   const units = checkCount(shape.units, { verb, name: 'units' });
   const rows = units * checkCount(shape.rowsPerUnit, { verb, name: 'rowsPerUnit' });
-  checkTokens(spec, shape.tokens);
   const builder = new GraphBuilder({ units });
-  const parameters = bindParameters(builder, { spec, training: true });
-  const losses = tokenLosses(builder, { spec, parameters, rows, tokens: shape.tokens });
-  const gradientOf = backward(builder, losses);
-  const gradients = parametersOf(spec)
-    .filter(parameter => parameter.trainable)
-    .map(({ name, shape }) => ({ name, shape, gradient: gradientOf(parameters.get(name)!) }));
+  const { losses, gradients } = lossesAndGradients(builder, { spec, rows, tokens: shape.tokens });
   const { norm, sums } = clipByUnit(builder, {
-    gradients,
+    parts: gradientParts(builder, { gradients, rows: rows * shape.tokens, rule: options.rule }),
     clipNorm: builder.input('clipNorm', { shape: [] }),
   });
   builder.output('unitLoss', sumRows(builder, { losses, rows: units }));
   builder.output('unitNorm', norm);
   for (const { name, sum } of sums) builder.output(`clipped:${name}`, sum);
+  return builder.build();
+}
+
+/** The forward and the backward pass: token losses, and how each trainable parameter's gradient comes about. */
+function lossesAndGradients(
+  builder: GraphBuilder,
+  { spec, rows, tokens }: { spec: ModelSpec; rows: number; tokens: number },
+): { losses: Tensor; gradients: TrainableGradient[] } {
+  checkTokens(spec, tokens);
+  const parameters = bindParameters(builder, { spec, training: true });
+  const losses = tokenLosses(builder, { spec, parameters, rows, tokens });
+  const { usesOf } = backward(builder, losses);
+  const gradients = parametersOf(spec)
+    .filter(parameter => parameter.trainable)
+    .map(({ name, shape }) => ({ name, shape, uses: usesOf(parameters.get(name)!) }));
+  return { losses, gradients };
+}
+
+/**
+ * A step without privacy: forward, backward, the gradient of the sum of all losses, nothing clipped.
+ *
+ * Inputs as of {@link buildStepGraph}, but no `clipNorm`. Outputs: `rowLoss` [rows] and `gradient:NAME` for each
+ * trainable parameter.
+ *
+ * @throws DpError `INVALID_ARGUMENT`
+ * @example
+ * ```ts
+ * const config = { vocabularySize: 257, contextLength: 64, layers: 2, width: 64, heads: 4 };
+ * buildGradientGraph({ config, lora: null }, { rows: 8, tokens: 32 }).outputs.length; // 29
+ * ```
+ */
+export function buildGradientGraph(spec: ModelSpec, shape: { rows: number; tokens: number }): Graph {
+  const rows = checkCount(shape.rows, { verb, name: 'rows' });
+  const builder = new GraphBuilder();
+  const { losses, gradients } = lossesAndGradients(builder, { spec, rows, tokens: shape.tokens });
+  builder.output('rowLoss', sumRows(builder, { losses, rows }));
+  for (const gradient of gradients)
+    builder.output(`gradient:${gradient.name}`, unitGradient(builder, gradient));
   return builder.build();
 }
 

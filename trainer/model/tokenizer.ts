@@ -1,9 +1,12 @@
-import { createHash } from 'node:crypto';
 import { checkChoice } from '../../accounting/check.ts';
+import { sha256 } from '../digest.ts';
+import { byteTokenizerFiles, endOfTextMark, gpt2TokenizerFiles } from './tokenizer-export.ts';
 
 /** Text to token ids and back. */
 export interface Tokenizer {
-  readonly name: TokenizerName;
+  /** One of the tokenizers of this package, or `tokenizer.json`. */
+  readonly name: string;
+  /** Every id is below it. */
   readonly vocabularySize: number;
   /** Id of the token that ends a text; no text encodes to it. */
   readonly endOfText: number;
@@ -13,15 +16,18 @@ export interface Tokenizer {
   decode(ids: ArrayLike<number>): string;
   /** SHA-256 of a canonical description: equal hashes give equal ids. */
   readonly hash: string;
+  /** Texts by file name, `tokenizer.json` among them, from which other programs make the same ids. */
+  files(): Promise<Readonly<Record<string, string>>>;
 }
 
 /** The tokenizers that come with the package. */
-export type TokenizerName = 'bytes' | 'gpt2';
+export const tokenizerNames = ['bytes', 'gpt2'] as const;
 
-const endOfTextMark = '<|endoftext|>';
+/** Name of a tokenizer that comes with the package. */
+export type TokenizerName = (typeof tokenizerNames)[number];
 
 function describe(description: Readonly<Record<string, unknown>>): string {
-  return createHash('sha256').update(JSON.stringify(description)).digest('hex');
+  return sha256(JSON.stringify(description));
 }
 
 /**
@@ -36,31 +42,38 @@ function describe(description: Readonly<Record<string, unknown>>): string {
  */
 export function byteTokenizer(): Tokenizer {
   const endOfText = 256;
+  const marks = new Map([[endOfText, endOfTextMark]]);
   return {
     name: 'bytes',
     vocabularySize: 257,
     endOfText,
     encode: text => Int32Array.from(Buffer.from(text, 'utf8')),
     decode: ids =>
-      decodeBetween(ids, endOfText, part =>
+      decodeBetween(ids, marks, part =>
         new TextDecoder('utf-8', { ignoreBOM: true }).decode(Uint8Array.from(part)),
       ),
     hash: describe({ tokenizer: 'utf-8 bytes', version: 1, endOfText }),
+    files: async () => byteTokenizerFiles(),
   };
 }
 
-/** Decodes the stretches between end-of-text tokens and joins them by its mark. */
-function decodeBetween(
+/** Decodes the stretches between special tokens and joins them by what those are written as. */
+export function decodeBetween(
   ids: ArrayLike<number>,
-  endOfText: number,
+  marks: ReadonlyMap<number, string>,
   decodePart: (part: number[]) => string,
 ): string {
-  const parts: number[][] = [[]];
+  const texts: string[] = [];
+  let part: number[] = [];
   for (let index = 0; index < ids.length; index++) {
-    if (ids[index] === endOfText) parts.push([]);
-    else parts.at(-1)!.push(ids[index]!);
+    const mark = marks.get(ids[index]!);
+    if (mark === undefined) part.push(ids[index]!);
+    else {
+      texts.push(part.length === 0 ? '' : decodePart(part), mark);
+      part = [];
+    }
   }
-  return parts.map(decodePart).join(endOfTextMark);
+  return texts.join('') + (part.length === 0 ? '' : decodePart(part));
 }
 
 /**
@@ -77,6 +90,7 @@ function decodeBetween(
 export async function gpt2Tokenizer(): Promise<Tokenizer> {
   const { encode, decode } = await import('gpt-tokenizer/encoding/r50k_base');
   const endOfText = 50_256;
+  const marks = new Map([[endOfText, endOfTextMark]]);
   const none = new Set<string>();
   return {
     name: 'gpt2',
@@ -84,8 +98,9 @@ export async function gpt2Tokenizer(): Promise<Tokenizer> {
     endOfText,
     encode: text =>
       Int32Array.from(encode(Buffer.from(text, 'utf8').toString('utf8'), { disallowedSpecial: none })),
-    decode: ids => decodeBetween(ids, endOfText, part => decode(part)),
+    decode: ids => decodeBetween(ids, marks, part => decode(part)),
     hash: describe({ tokenizer: 'byte-pair encoding r50k_base', version: 1, endOfText }),
+    files: gpt2TokenizerFiles,
   };
 }
 
@@ -95,6 +110,6 @@ export async function gpt2Tokenizer(): Promise<Tokenizer> {
  * @throws DpError `INVALID_ARGUMENT` for any other name
  */
 export function openTokenizer(name: string): Promise<Tokenizer> {
-  const known = checkChoice(name, { verb: 'open the tokenizer', name: 'name', choices: ['bytes', 'gpt2'] });
+  const known = checkChoice(name, { verb: 'open the tokenizer', name: 'name', choices: tokenizerNames });
   return known === 'bytes' ? Promise.resolve(byteTokenizer()) : gpt2Tokenizer();
 }

@@ -1,115 +1,134 @@
-import { mkdir, open, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { isAbsolute, join, resolve } from 'node:path';
 import { DpError } from '../../accounting/check.ts';
-import { configFileOf, readJsonObject, specOfConfigFile } from './config-file.ts';
-import { parametersOf, type Model, type ParameterInfo } from './gpt.ts';
-import { readSafetensors, writeSafetensors, type StoredTensor } from './safetensors.ts';
+import { parametersDigest } from '../digest.ts';
+import { adaptedLayers, parseAdapterFile, type AdapterFile } from './adapter-file.ts';
+import { specOfConfigFile } from './config-file.ts';
+import { parametersOf, type Model, type ModelSpec, type Parameters } from './gpt.ts';
+import { readJsonObject } from './json.ts';
+import { baseDigestKey, fileNames } from './model-folder.ts';
+import { provenanceKey, provenanceOf, type Claim, type Provenance } from './provenance.ts';
+import { parameterName, readParameters } from './read-parameters.ts';
+import type { StoredModel } from './stored-model.ts';
+import { openFiles, openWeightFiles, type WeightFiles } from './weight-files.ts';
 
-/** Where a model's parameters come from; written beside them and never lost on the way. */
-export interface Provenance {
-  /** Whether any text that it was trained on is private. */
-  readonly trainedOn: 'public' | 'private';
-  /** Name of the tokenizer it reads. */
-  readonly tokenizer: string;
-  /** What the text was. */
-  readonly corpus?: string;
-  /** What is promised to the people who wrote it; absent where nothing is. */
-  readonly guarantee?: Readonly<Record<string, unknown>>;
-}
+export type { Provenance } from './provenance.ts';
+export { portableLayout, saveModel, type SaveLayout, type SaveOptions } from './save.ts';
+export type { ModelSource, StoredModel } from './stored-model.ts';
 
-/** A model as it lies in a folder. */
-export interface StoredModel extends Model {
-  readonly provenance: Provenance;
-}
-
-const weightsFile = 'model.safetensors';
-const configFile = 'config.json';
-const provenanceFile = 'provenance.json';
-
-/**
- * Writes `config.json`, `model.safetensors` and `provenance.json` into a folder, in the form of Hugging Face's
- * GPT-2, and replaces a model that lies there.
- *
- * A folder is never readable in between: `config.json` goes first and comes back last.
- */
-export async function saveModel(folder: string, model: StoredModel): Promise<void> {
-  const { spec, parameters, provenance } = model;
-  const infos = parametersOf(spec);
-  const tensors = infos.map(({ name, shape }) => [name, { shape, data: parameters.get(name)! }] as const);
-  await mkdir(folder, { recursive: true });
-  const path = (name: string): string => join(folder, name);
-  const partial = (name: string): string => join(folder, `${name}.partial`);
-  try {
-    await writeSafetensors(partial(weightsFile), tensors);
-    await writeJson(partial(provenanceFile), provenance);
-    await writeJson(partial(configFile), configFileOf(spec));
-  } catch (error) {
-    for (const name of [weightsFile, provenanceFile, configFile]) await rm(partial(name), { force: true });
-    throw error;
-  }
-  await rm(path(configFile), { force: true });
-  for (const name of [weightsFile, provenanceFile, configFile]) await rename(partial(name), path(name));
-}
-
-async function writeJson(path: string, value: unknown): Promise<void> {
-  const file = await open(path, 'w');
-  try {
-    await file.writeFile(`${JSON.stringify(value, null, 2)}\n`);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
+/** What a folder doesn't say of itself. */
+export interface LoadOptions {
+  /**
+   * Taken where no file says where the model is from, as with downloaded checkpoints, and where it says private;
+   * whoever gives it vouches for it.
+   */
+  readonly provenance?: Provenance | undefined;
+  /** Folder of the model that an adapter belongs to, where it isn't where `adapter_config.json` says. */
+  readonly base?: string | undefined;
 }
 
 /**
- * Reads a model of the GPT-2 architecture: one of ours, or a checkpoint in Hugging Face's form
- * (float32, float16 or bfloat16; with or without the prefix `transformer.`).
+ * Reads a model of the GPT-2 architecture: one of ours, a checkpoint in Hugging Face's form (one safetensors file
+ * or several; float32, float16 or bfloat16; with or without the prefix `transformer.`), or a LoRA adapter in
+ * PEFT's form together with the model it belongs to. Values come as float32 and take the model's size once.
  *
- * @param options - provenance: taken where the folder has no `provenance.json`, as with downloaded checkpoints;
- *   whoever gives it vouches for it
  * @throws DpError `MISSING_FILE`; `INVALID_DATA` where the parts don't fit together or nobody says where the model is from
  */
-export async function loadModel(
-  folder: string,
-  options: { provenance?: Provenance } = {},
-): Promise<StoredModel> {
-  const config = join(folder, configFile);
-  const spec = specOfConfigFile(await readJsonObject(config), config);
-  const provenance = await provenanceOf(folder, options.provenance);
-  const tensors = await readSafetensors(join(folder, weightsFile));
-  const parameters = new Map(
-    parametersOf(spec).map(info => [info.name, tensorOf(info, { tensors, folder })]),
-  );
-  return { spec, parameters, provenance };
+export async function loadModel(folder: string, options: LoadOptions = {}): Promise<StoredModel> {
+  const isAdapter = existsSync(join(folder, fileNames.adapterConfig));
+  return isAdapter ? loadAdapted(folder, options) : loadWhole(folder, options);
 }
 
-async function provenanceOf(folder: string, given: Provenance | undefined): Promise<Provenance> {
-  const path = join(folder, provenanceFile);
-  const stored = await readJsonObject(path).catch((error: unknown) => {
-    if (given !== undefined && error instanceof DpError && error.code === 'MISSING_FILE') return given;
-    throw error;
-  });
-  if (isProvenance(stored)) return stored;
+async function loadWhole(folder: string, options: LoadOptions): Promise<StoredModel> {
+  const path = join(folder, fileNames.config);
+  const config = await readJsonObject(path);
+  const spec = specOfConfigFile(config, path);
+  const opened = await openWeightFiles(folder);
+  try {
+    const said = [
+      await claimOfFolder(folder),
+      { place: path, value: config[provenanceKey] },
+      ...opened.claims,
+    ];
+    const provenance = provenanceOf(said, { folder, given: options.provenance });
+    const parameters = await readParameters(parametersOf(spec), { files: opened.files, folder });
+    return { spec, parameters, provenance, source: { folder: resolve(folder), config } };
+  } finally {
+    await opened.close();
+  }
+}
+
+async function claimOfFolder(folder: string): Promise<Claim> {
+  const place = join(folder, fileNames.provenance);
+  return { place, value: existsSync(place) ? await readJsonObject(place) : undefined };
+}
+
+async function loadAdapted(folder: string, options: LoadOptions): Promise<StoredModel> {
+  const path = join(folder, fileNames.adapterConfig);
+  const adapter = parseAdapterFile(await readJsonObject(path), path);
+  const opened = await openFiles([join(folder, fileNames.adapterWeights)]);
+  try {
+    const said = [await claimOfFolder(folder), ...opened.claims];
+    const provenance = provenanceOf(said, { folder, given: options.provenance });
+    const base = await loadWhole(baseFolder(adapter, { folder, ...options }), options);
+    checkBase(base, { opened, folder });
+    const adapted = await withAdapter(base, { adapter, opened, folder });
+    return { ...base, ...adapted, provenance: joint(provenance, base.provenance) };
+  } finally {
+    await opened.close();
+  }
+}
+
+function baseFolder({ base }: AdapterFile, options: { folder: string } & LoadOptions): string {
+  const places = isAbsolute(base) ? [base] : [join(options.folder, base), resolve(base)];
+  const found = options.base ?? places.find(place => existsSync(join(place, fileNames.config)));
+  if (found !== undefined) return found;
+  throw new DpError(
+    'MISSING_FILE',
+    `Cannot load the adapter: no folder ${base} holds the model that ${options.folder} belongs to. ` +
+      'Give its folder (--base-model).',
+  );
+}
+
+function checkBase(
+  { spec, parameters }: StoredModel,
+  options: { opened: WeightFiles; folder: string },
+): void {
+  const { opened, folder } = options;
+  if (spec.lora !== null) {
+    throw new DpError(
+      'INVALID_DATA',
+      `Cannot load the adapter: the model that ${folder} belongs to has adapters already. Merge those first.`,
+    );
+  }
+  const [file] = opened.files.values();
+  const expected = file?.metadata[baseDigestKey];
+  if (expected === undefined || expected === parametersDigest(parameters)) return;
   throw new DpError(
     'INVALID_DATA',
-    `Cannot load the model: ${path} names no trainedOn ('public' or 'private') and tokenizer. Restore the file.`,
+    `Cannot load the adapter: ${folder} was trained on other weights than those given as its base. Give that model.`,
   );
 }
 
-function isProvenance(value: object): value is Provenance {
-  const known = 'trainedOn' in value && (value.trainedOn === 'public' || value.trainedOn === 'private');
-  return known && 'tokenizer' in value && typeof value.tokenizer === 'string';
+async function withAdapter(
+  base: Model,
+  options: { adapter: AdapterFile; opened: WeightFiles; folder: string },
+): Promise<Model> {
+  const { adapter, opened, folder } = options;
+  const { rank, alpha } = adapter;
+  const targets = adaptedLayers([...opened.files.keys()].map(parameterName));
+  const spec: ModelSpec = { config: base.spec.config, lora: { rank, alpha, targets } };
+  const infos = parametersOf(spec);
+  const own = infos.filter(({ trainable }) => trainable);
+  const adapters = await readParameters(own, { files: opened.files, folder });
+  const parameters: Parameters = new Map(
+    infos.map(({ name }) => [name, adapters.get(name) ?? base.parameters.get(name)!]),
+  );
+  return { spec, parameters };
 }
 
-function tensorOf(
-  { name, shape }: ParameterInfo,
-  { tensors, folder }: { tensors: Map<string, StoredTensor>; folder: string },
-): Float32Array {
-  const tensor = tensors.get(name) ?? tensors.get(name.replace(/^transformer\./, ''));
-  if (tensor?.shape.join() === shape.join()) return tensor.data;
-  const found = tensor === undefined ? 'is missing' : `has shape [${tensor.shape.join(', ')}]`;
-  throw new DpError(
-    'INVALID_DATA',
-    `Cannot load the model: in ${folder} ${name} ${found}, expected [${shape.join(', ')}]. Check that weights and config.json belong together.`,
-  );
+/** No promise of an adapter covers what its base had seen before. */
+function joint(adapter: Provenance, base: Provenance): Provenance {
+  if (base.trainedOn === 'public') return { ...adapter, tokenizer: base.tokenizer };
+  return { trainedOn: 'private', tokenizer: base.tokenizer };
 }

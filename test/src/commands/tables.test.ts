@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { parsePlan } from '../../../accounting/index.ts';
+import { parsePlan } from '../../../accounting/plan-entry.ts';
 import { countsPerUser } from '../../../selection/index.ts';
 import { readUserTable } from '../../../src/table.ts';
 import { hasShared, sharedPath } from '../../support/shared.ts';

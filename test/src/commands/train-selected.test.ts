@@ -2,7 +2,7 @@ import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { parsePlan, type Plan, type Statement } from '../../../accounting/index.ts';
+import { parsePlan, type Plan, type Statement } from '../../../accounting/plan-entry.ts';
 import { readLedger } from '../../../trainer/index.ts';
 import { runCli, runJson, sampleRows, temporaryFolder, writeJsonl } from '../support.ts';
 

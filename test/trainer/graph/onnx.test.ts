@@ -3,6 +3,7 @@ import { openEngine } from '../../../trainer/engines/open.ts';
 import { backward } from '../../../trainer/graph/backward.ts';
 import { clipByUnit } from '../../../trainer/graph/clip.ts';
 import { GraphBuilder } from '../../../trainer/graph/graph.ts';
+import { keepByUnit } from '../../../trainer/graph/kept.ts';
 import { toOnnx } from '../../../trainer/graph/onnx.ts';
 import { add, multiply, scale } from '../../../trainer/graph/operations.ts';
 import { ProtobufWriter } from '../../../trainer/graph/protobuf.ts';
@@ -51,7 +52,7 @@ describe('backward()', () => {
     const builder = new GraphBuilder();
     const input = builder.input('input', { shape: [3], differentiable: true });
     const root = add(builder, [multiply(builder, [input, input]), scale(builder, { input, factor: 5 })]);
-    builder.output('gradient', backward(builder, root)(input));
+    builder.output('gradient', backward(builder, root).of(input));
     expect([...interpret(builder.build(), { input: [1, 2, -4] })['gradient']!]).toEqual([7, 9, -3]);
   });
 
@@ -59,8 +60,8 @@ describe('backward()', () => {
     const builder = new GraphBuilder();
     const input = builder.input('input', { shape: [3], differentiable: true });
     const other = builder.input('other', { shape: [4], differentiable: true });
-    const gradientOf = backward(builder, scale(builder, { input, factor: 2 }));
-    expect(() => gradientOf(other)).toThrow('nothing leads to the tensor of shape [4]');
+    const gradients = backward(builder, scale(builder, { input, factor: 2 }));
+    expect(() => gradients.of(other)).toThrow('nothing leads to the tensor of shape [4]');
   });
 });
 
@@ -94,14 +95,11 @@ describe('clipByUnit()', () => {
     const builder = new GraphBuilder({ units });
     const entries = Object.entries(gradients).map(([name, rows]) => {
       const shape = [rows[0]!.length];
-      return {
-        name,
-        shape,
-        gradient: builder.input(name, { shape: units === 1 ? shape : [units, ...shape] }),
-      };
+      const gradient = builder.input(name, { shape: units === 1 ? shape : [units, ...shape] });
+      return keepByUnit(builder, { name, shape, gradient });
     });
     const clipTensor = builder.constant(Float32Array.of(clipNorm), []);
-    const { norm, sums } = clipByUnit(builder, { gradients: entries, clipNorm: clipTensor });
+    const { norm, sums } = clipByUnit(builder, { parts: entries, clipNorm: clipTensor });
     builder.output('norm', norm);
     for (const { name, sum } of sums) builder.output(`sum:${name}`, sum);
     const feeds = Object.entries(gradients).map(([name, rows]) => [name, rows.flat()]);
@@ -146,7 +144,7 @@ describe('clipByUnit()', () => {
     const gradient = builder.input('gradient', { shape: [size] });
     const clipNorm = builder.constant(Float32Array.of(1), []);
     const { norm, sums } = clipByUnit(builder, {
-      gradients: [{ name: 'a', shape: [size], gradient }],
+      parts: [keepByUnit(builder, { name: 'a', shape: [size], gradient })],
       clipNorm,
     });
     builder.output('norm', norm);

@@ -2,8 +2,9 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import * as fc from 'fast-check';
 import type { Engine } from '../../../trainer/engines/engine.ts';
 import { openEngine } from '../../../trainer/engines/open.ts';
-import type { ModelSpec } from '../../../trainer/model/gpt.ts';
-import { buildEvaluationGraph, buildStepGraph } from '../../../trainer/model/step.ts';
+import type { GraphNode, Tensor } from '../../../trainer/graph/graph.ts';
+import { parametersOf, type ModelSpec } from '../../../trainer/model/gpt.ts';
+import { buildEvaluationGraph, buildGradientGraph, buildStepGraph } from '../../../trainer/model/step.ts';
 import { relativeError, runOnce } from '../../support/differences.ts';
 import { interpret } from '../../support/interpreter.ts';
 import {
@@ -26,6 +27,11 @@ const specs: readonly (readonly [string, ModelSpec])[] = [
   ['LoRA', tinyLora],
 ];
 
+/** What is trained, and by which rule its matrices are clipped. */
+const clipped = specs.flatMap(([name, spec]) =>
+  (['keep', 'ghost'] as const).map(rule => [`${name}, ${rule}`, spec, rule] as const),
+);
+
 let engine: Engine;
 beforeAll(async () => {
   engine = await openEngine({ prefer: 'onnxruntime-node', threads: 1 });
@@ -35,13 +41,23 @@ const interpreted = async (
   ...[graph, feeds]: Parameters<typeof interpret>
 ): Promise<Record<string, Float64Array>> => interpret(graph, feeds);
 
-describe.each(specs)('buildStepGraph(), %s', (_, spec) => {
+/** Every tensor that a graph computes, in branches too. */
+function tensorsOf(nodes: readonly GraphNode[]): readonly Tensor[] {
+  return nodes.flatMap(node => [
+    ...node.outputs,
+    ...(node.operator === 'choose'
+      ? node.attributes.branches.flatMap(branch => tensorsOf(branch.nodes))
+      : []),
+  ]);
+}
+
+describe.each(clipped)('buildStepGraph(), %s', (_, spec, rule) => {
   const shape = { units: 2, rowsPerUnit: 2, tokens: 5 };
   const model = livelyModel(spec, 3);
   const batch = raggedBatch(shape, 5);
 
   it('gives the losses of a plain GPT-2 in float64', async () => {
-    const { losses } = await step(model, { batch, clipNorm: 1, run: interpreted });
+    const { losses } = await step(model, { batch, clipNorm: 1, run: interpreted, rule });
     // The graph holds its constants, those of GELU among them, in float32.
     const texts = [0, 1, 2, 3].map(row => referenceLoss(model, rowOf(batch, row)));
     expect(relativeError(losses, [texts[0]! + texts[1]!, texts[2]! + texts[3]!])).toBeLessThan(2e-8);
@@ -49,7 +65,7 @@ describe.each(specs)('buildStepGraph(), %s', (_, spec) => {
 
   it('gives gradients that equal central differences of the plain GPT-2', async () => {
     const whole = { ...batch, shape: { units: 1, rowsPerUnit: 4, tokens: 5 } };
-    const graph = buildStepGraph(spec, whole.shape);
+    const graph = buildStepGraph(spec, whole.shape, { rule });
     const outputs = interpret(graph, feedsOf(model, { batch: whole, clipNorm: 3e38 }));
     const parameters = wideParameters(model.parameters);
     const loss = (): number =>
@@ -75,8 +91,8 @@ describe.each(specs)('buildStepGraph(), %s', (_, spec) => {
   });
 
   it('runs on ONNX Runtime as in float64', async () => {
-    const expected = await step(model, { batch, clipNorm: 0.7, run: interpreted });
-    const actual = await step(model, { batch, clipNorm: 0.7, run: onEngine(engine) });
+    const expected = await step(model, { batch, clipNorm: 0.7, run: interpreted, rule });
+    const actual = await step(model, { batch, clipNorm: 0.7, run: onEngine(engine), rule });
     expect(relativeError(actual.losses, expected.losses)).toBeLessThan(1e-6);
     expect(relativeError(actual.norms, expected.norms)).toBeLessThan(2e-6);
     expect(relativeError(actual.sum, expected.sum)).toBeLessThan(5e-6);
@@ -93,7 +109,7 @@ describe.each(specs)('buildStepGraph(), %s', (_, spec) => {
       const lively = livelyModel(spec, seed);
       const ragged = raggedBatch(shape, seed + 50);
       const expected = await loopOverUnits(lively, { batch: ragged, clipNorm, engine });
-      const actual = await step(lively, { batch: ragged, clipNorm, run: onEngine(engine) });
+      const actual = await step(lively, { batch: ragged, clipNorm, run: onEngine(engine), rule });
       expect(relativeError(actual.sum, expected.sum)).toBeLessThan(1e-5);
       expect(relativeError(actual.norms, expected.norms)).toBeLessThan(1e-5);
       expect(relativeError(actual.losses, expected.losses)).toBeLessThan(1e-5);
@@ -104,19 +120,19 @@ describe.each(specs)('buildStepGraph(), %s', (_, spec) => {
   it('clips: no unit adds more than clipNorm, and one below it adds its gradient', async () => {
     for (let seed = 0; seed < 10; seed++) {
       const alone = raggedBatch({ units: 1, rowsPerUnit: 2, tokens: 7 }, seed);
-      const free = await step(model, { batch: alone, clipNorm: 3e38, run: onEngine(engine) });
+      const free = await step(model, { batch: alone, clipNorm: 3e38, run: onEngine(engine), rule });
       const norm = Math.hypot(...free.sum);
-      const clipped = await step(model, { batch: alone, clipNorm: norm / 3, run: onEngine(engine) });
+      const clipped = await step(model, { batch: alone, clipNorm: norm / 3, run: onEngine(engine), rule });
       expect(Math.hypot(...clipped.sum)).toBeLessThanOrEqual((norm / 3) * (1 + 1e-6));
       expect(Math.hypot(...clipped.sum)).toBeGreaterThan((norm / 3) * (1 - 1e-5));
-      const loose = await step(model, { batch: alone, clipNorm: norm * 1.01, run: onEngine(engine) });
+      const loose = await step(model, { batch: alone, clipNorm: norm * 1.01, run: onEngine(engine), rule });
       expect(loose.sum).toEqual(free.sum);
     }
   });
 
   it('does not depend on the order of the units', async () => {
     const four = raggedBatch({ units: 4, rowsPerUnit: 2, tokens: 6 }, 11);
-    const options = { clipNorm: 0.5, run: onEngine(engine) };
+    const options = { clipNorm: 0.5, run: onEngine(engine), rule };
     const before = await step(model, { batch: four, ...options });
     const order = [2, 0, 3, 1];
     const after = await step(model, { batch: reordered(four, order), ...options });
@@ -132,7 +148,7 @@ describe.each(specs)('buildStepGraph(), %s', (_, spec) => {
   it('units of weight 0 add exactly nothing', async () => {
     const full = raggedBatch({ units: 3, rowsPerUnit: 2, tokens: 5 }, 13);
     full.tokenWeights.fill(0, 10, 20);
-    const options = { clipNorm: 0.5, run: onEngine(engine) };
+    const options = { clipNorm: 0.5, run: onEngine(engine), rule };
     const { losses, norms, sum } = await step(model, { batch: full, ...options });
     expect([losses[1], norms[1]]).toEqual([0, 0]);
     const without = await step(model, { batch: reordered(full, [0, 2]), ...options });
@@ -148,7 +164,7 @@ describe.each(specs)('buildStepGraph(), %s', (_, spec) => {
   ])('drops a unit whose gradient is %s, and only that unit', async (_, weight) => {
     const poisoned = raggedBatch({ units: 3, rowsPerUnit: 2, tokens: 5 }, 17);
     poisoned.tokenWeights[11] = weight;
-    const options = { clipNorm: 0.5, run: onEngine(engine) };
+    const options = { clipNorm: 0.5, run: onEngine(engine), rule };
     const { norms, sum } = await step(model, { batch: poisoned, ...options });
     expect(norms.map(Number.isFinite)).toEqual([true, false, true]);
     const healthy = await step(model, { batch: reordered(poisoned, [0, 2]), ...options });
@@ -163,28 +179,45 @@ describe.each(specs)('buildStepGraph(), %s', (_, spec) => {
       padded.tokenWeights[index] === 0 ? (id + 1) % 11 : id,
     );
     expect(changed).not.toEqual(padded.inputIds);
-    const options = { clipNorm: 0.5, run: onEngine(engine) };
+    const options = { clipNorm: 0.5, run: onEngine(engine), rule };
     const before = await step(model, { batch: padded, ...options });
     const after = await step(model, { batch: { ...padded, inputIds: changed }, ...options });
     expect(after).toEqual(before);
   });
 
-  it('one unit has no unit axis: no weight gradient is a batch of one', () => {
-    const batches = (units: number): number => {
-      const graph = buildStepGraph(spec, { units, rowsPerUnit: 4, tokens: 5 });
-      const products = graph.nodes.flatMap(node => (node.operator === 'matmul' ? node.outputs : []));
-      return products.filter(({ shape }) => shape.length === 3 && shape[0] === units && shape[1]! > 1).length;
+  it('holds the gradient of every unit by a matrix exactly where the rule is to keep them', () => {
+    const kept = (units: number): number => {
+      const graph = buildStepGraph(spec, { units, rowsPerUnit: 4, tokens: 5 }, { rule });
+      const matrices = parametersOf(spec).filter(({ shape, trainable }) => trainable && shape.length === 2);
+      const shapes = new Set(matrices.map(matrix => [units, ...matrix.shape].join()));
+      return tensorsOf(graph.nodes).filter(({ shape }) => shapes.has(shape.join())).length;
     };
-    expect(batches(1)).toBe(0);
-    expect(batches(3)).toBeGreaterThan(0);
+    expect(kept(1)).toBe(0);
+    if (rule === 'ghost') expect(kept(3)).toBe(0);
+    else expect(kept(3)).toBeGreaterThan(0);
   });
 
   it('the WebAssembly engine gives the same', async () => {
     const web = await openEngine({ prefer: 'onnxruntime-web', threads: 1 });
-    const native = await step(model, { batch, clipNorm: 0.7, run: onEngine(engine) });
-    const wasm = await step(model, { batch, clipNorm: 0.7, run: onEngine(web) });
+    const native = await step(model, { batch, clipNorm: 0.7, run: onEngine(engine), rule });
+    const wasm = await step(model, { batch, clipNorm: 0.7, run: onEngine(web), rule });
     expect(relativeError(wasm.sum, native.sum)).toBeLessThan(1e-5);
     expect(relativeError(wasm.norms, native.norms)).toBeLessThan(1e-5);
+  });
+});
+
+describe.each(specs)('buildGradientGraph(), %s', (_, spec) => {
+  it('gives the gradient of all rows together, and their losses', async () => {
+    const model = livelyModel(spec, 37);
+    const batch = raggedBatch({ units: 1, rowsPerUnit: 4, tokens: 6 }, 41);
+    const graph = buildGradientGraph(spec, { rows: 4, tokens: 6 });
+    const { clipNorm: _unused, ...feeds } = feedsOf(model, { batch, clipNorm: 1 });
+    const outputs = await runOnce(engine, graph, feeds);
+    const whole = await step(model, { batch, clipNorm: 3e38, run: onEngine(engine) });
+    const gradient = trainableNames(spec).flatMap(name => Array.from(outputs[`gradient:${name}`]!.data));
+    expect(relativeError(gradient, whole.sum)).toBeLessThan(1e-6);
+    const losses = [0, 1, 2, 3].map(row => referenceLoss(model, rowOf(batch, row)));
+    expect(relativeError(outputs['rowLoss']!.data, losses)).toBeLessThan(1e-6);
   });
 });
 

@@ -1,0 +1,197 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { Command } from 'commander';
+import type { Mechanism, SelectionRule, SelectionStrategy } from '../../accounting/index.ts';
+import { allStrategies } from '../../selection/index.ts';
+import { choice, choices, count, counts, delta, positive, positives, required, share } from '../arguments.ts';
+import { createCommand, type CommonOptions, type Deliver, type Surroundings } from '../command.ts';
+import { addEngineOption, type EngineOption } from '../engines.ts';
+import { addModelOptions, addStartOptions, type ModelOptions, type StartOptions } from '../models.ts';
+import type { Answer } from '../output.ts';
+import { checkStudyFolder } from '../study/folder.ts';
+import type { StudyQuestion } from '../study/question.ts';
+import { estimateStudy, openStudy, prepareStudy, runStudy } from '../study/study.ts';
+import { dryRunAnswer, studyAnswer } from '../study/text.ts';
+import { addTableOptions, type TableOptions } from '../table.ts';
+
+interface StudyCommandOptions extends TableOptions, CommonOptions, ModelOptions, StartOptions, EngineOption {
+  readonly mechanism: readonly Mechanism[];
+  readonly epsilon: readonly number[];
+  readonly k: readonly number[];
+  readonly strategy: readonly SelectionStrategy[];
+  readonly seeds: number;
+  readonly seed: string;
+  readonly draw: SelectionRule['when'];
+  readonly chunkTokens?: number;
+  readonly delta?: number;
+  readonly heldOut?: number;
+  readonly steps: number;
+  readonly batchSize: number;
+  readonly clipNorm: number;
+  readonly learningRate?: number;
+  readonly loraRank: number;
+  readonly full?: true;
+  readonly model?: string;
+  readonly pretrainingSteps: number;
+  readonly evaluationRecords: number;
+  readonly keepModels?: true;
+  readonly out: string;
+  readonly dryRun?: true;
+}
+
+function chunkTokensOf({ strategy, chunkTokens }: StudyCommandOptions): number | null {
+  if (!strategy.includes('random-chunk')) return null;
+  return required(chunkTokens, { verb: 'study', name: '--chunk-tokens', example: '64' });
+}
+
+function questionOf(table: string | undefined, options: StudyCommandOptions): StudyQuestion {
+  const { layers, width, heads, context, tokenizer } = options;
+  return {
+    table,
+    columns: options,
+    mechanisms: options.mechanism,
+    epsilons: options.epsilon,
+    recordsPerUser: options.k,
+    strategies: options.strategy,
+    repetitions: options.seeds,
+    seed: options.seed,
+    draw: options.draw,
+    chunkTokens: chunkTokensOf(options),
+    batchSize: options.batchSize,
+    steps: options.steps,
+    clipNorm: options.clipNorm,
+    delta: options.delta,
+    heldOut: options.heldOut,
+    evaluationRecords: options.evaluationRecords,
+    learningRate: options.learningRate,
+    loraRank: options.full === true ? null : options.loraRank,
+    model: options.model,
+    start: options,
+    engine: options,
+    newModel: { layers, width, heads, context, tokenizer },
+    pretrainingSteps: options.pretrainingSteps,
+    keepModels: options.keepModels === true,
+  };
+}
+
+/** Plans in a folder that is gone afterwards: nothing is left of a dry run. */
+async function dryRun(question: StudyQuestion, around: Surroundings): Promise<Answer> {
+  const folder = mkdtempSync(join(tmpdir(), 'privacy-unit-study-'));
+  try {
+    const prepared = await prepareStudy(await openStudy(question, folder, around), { around });
+    return dryRunAnswer(prepared, await estimateStudy(prepared));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function study(
+  table: string | undefined,
+  options: StudyCommandOptions,
+  around: Surroundings,
+): Promise<Answer> {
+  const question = questionOf(table, options);
+  const folder = resolve(options.out);
+  checkStudyFolder(folder);
+  if (options.dryRun === true) return dryRun(question, around);
+  return studyAnswer(await runStudy(question, folder, around), options.out);
+}
+
+const mechanisms: readonly Mechanism[] = ['group-privacy', 'user-wise'];
+
+function addGridOptions(command: Command): Command {
+  return command
+    .optionsGroup('Grid (lists with commas between):')
+    .option('--mechanism <list>', mechanisms.join(', '), choices('--mechanism', mechanisms), [...mechanisms])
+    .option('--epsilon <list>', 'targets, in nats, above 0', positives('--epsilon'), [2, 8])
+    .option('--k <list>', 'most records per user, whole numbers', counts('--k'), [2, 10])
+    .option('--strategy <list>', allStrategies.join(', '), choices('--strategy', allStrategies), ['random'])
+    .option(
+      '--seeds <n>',
+      'runs of each cell; a later study in the same folder may ask for more',
+      count('--seeds'),
+      3,
+    )
+    .option('--seed <text>', 'public text from which selections, adapters and held-out users follow', '42')
+    .option(
+      '--draw <when>',
+      'once before training, or per-draw where users are sampled and the strategy has chance in it',
+      choice('--draw', ['once', 'per-draw']),
+      'once',
+    )
+    .option(
+      '--chunk-tokens <l>',
+      'tokens in a block of random-chunk (default: none)',
+      count('--chunk-tokens'),
+    );
+}
+
+function addTrainingOptions(command: Command): Command {
+  const trained = command
+    .optionsGroup('Guarantee:')
+    .option('--delta <d>', 'failure probability in (0, 1) (default: 1/users^1.1)', delta('--delta'))
+    .option(
+      '--held-out <share>',
+      'share of users kept out of training, in [0, 1) (default: 0.1, and 0.2 of fewer than 200 users)',
+      share('--held-out'),
+    )
+    .optionsGroup('Training:')
+    .option('--steps <n>', 'noised steps of every run, a whole number', count('--steps'), 30)
+    .option(
+      '--batch-size <b>',
+      'record gradients a step, expected, for every run',
+      count('--batch-size'),
+      200,
+    )
+    .option(
+      '--clip-norm <c>',
+      'L2 norm to which a gradient is clipped, above 0',
+      positive('--clip-norm'),
+      0.5,
+    )
+    .option(
+      '--learning-rate <r>',
+      'highest learning rate of every run, above 0 (default: 0.02; with --model that of train)',
+      positive('--learning-rate'),
+    )
+    .option('--lora-rank <r>', 'rank of the low-rank adapters that are trained', count('--lora-rank'), 4)
+    .option('--full', 'train every parameter instead of adapters (default: off)')
+    .option(
+      '--evaluation-records <n>',
+      'most records of a held-out user that are evaluated',
+      count('--evaluation-records'),
+      20,
+    )
+    .option(
+      '--model <folder>',
+      'starting model, trained on public text (default: a small one made from built-in text)',
+    );
+  return addStartOptions(trained).option(
+    '--pretraining-steps <n>',
+    'steps in which the small one is made',
+    count('--pretraining-steps'),
+    600,
+  );
+}
+
+/** `privacy-unit study`: both mechanisms over a whole grid on one table. */
+export function studyCommand(deliver: Deliver): Command {
+  const command = createCommand('study', {
+    summary: 'compare both mechanisms over epsilon, k and strategy, with a report',
+    description:
+      'Trains every cell of a grid several times at equal computation, and two baselines: the starting model as it is, and training without privacy. Writes one row a run as CSV, everything as JSON, and a report with charts. Without TABLE it uses a built-in corpus of invented people. An interrupted study goes on when it is started again with the same arguments.',
+    examples: [
+      'study letters.parquet --user author --epsilon 1,4,8 --k 1,5,10 --strategy random,longest --out letters-study',
+      'study letters.parquet --user author --model gpt2 --steps 500 --batch-size 1000 --dry-run',
+    ],
+  }).argument('[TABLE]', 'Arrow, Parquet, JSONL or CSV, one record a row');
+  addEngineOption(addModelOptions(addTrainingOptions(addGridOptions(addTableOptions(command)))))
+    .optionsGroup('Output:')
+    .option('--out <folder>', 'where the study lives', 'privacy-unit-study')
+    .option('--keep-models', 'keep the model of every private run (default: off)')
+    .option('--dry-run', 'print the cells, their noise and the work that they take, and stop (default: off)');
+  return command.action((table: string | undefined, options: StudyCommandOptions) =>
+    deliver(options, around => study(table, options, around)),
+  );
+}

@@ -1,0 +1,17 @@
+import type { Model } from './gpt.ts';
+import type { JsonObject } from './json.ts';
+import type { Provenance } from './provenance.ts';
+
+/** The files that a model's own weights were read from; of an adapter, those of its base. */
+export interface ModelSource {
+  /** An absolute path. */
+  readonly folder: string;
+  /** `config.json` as it stands there. */
+  readonly config: JsonObject;
+}
+
+/** A model as it lies in a folder. */
+export interface StoredModel extends Model {
+  readonly provenance: Provenance;
+  readonly source?: ModelSource | undefined;
+}

@@ -1,0 +1,105 @@
+import type { EpsilonSoFar, Ledger, LedgerEntry, NoisedEntry } from './ledger.ts';
+import type { StepBook, StepRecord } from './mechanism.ts';
+
+/** What a resumed run may repeat, and under which attempt it makes steps that are not in the ledger. */
+export interface History {
+  /** Steps noised after the checkpoint, one after the other, under the key that the run still has. */
+  readonly recorded: readonly NoisedEntry[];
+  /** Steps finished at the checkpoint: the step of the first recorded one. */
+  readonly step: number;
+  /** For steps that are not recorded; no noised line of such a step has it yet, and no line a higher one. */
+  readonly attempt: number;
+}
+
+/**
+ * Reads out of a ledger what a run that goes on from `step` can repeat.
+ *
+ * A noised line takes the place of earlier ones of its step and of later steps, which belonged to a course that
+ * the run departed from. Lines under another key, and lines without digests, can't be repeated.
+ *
+ * @param options - step: finished at the checkpoint; commitment: of the key that the run has
+ */
+export function historyOf(
+  entries: readonly LedgerEntry[],
+  options: { step: number; commitment: string },
+): History {
+  const { step, commitment } = options;
+  const course: (NoisedEntry | undefined)[] = [];
+  let writtenUnder = '';
+  let latest = -1;
+  for (const entry of entries) {
+    if (entry.kind === 'header' || entry.kind === 'resumed') {
+      if (entry.noiseKeyCommitment !== writtenUnder) course.length = 0;
+      writtenUnder = entry.noiseKeyCommitment;
+    }
+    if (entry.kind !== 'noised') continue;
+    course.length = entry.step;
+    course.push(entry);
+    latest = Math.max(latest, entry.attempt ?? 0);
+  }
+  const recorded = writtenUnder === commitment ? repeatable(course.slice(step)) : [];
+  const next = step + recorded.length;
+  const isTaken = entries.some(
+    entry => entry.kind === 'noised' && entry.step >= next && (entry.attempt ?? 0) === latest,
+  );
+  const isSameCourse = !isTaken && (writtenUnder === commitment || latest === -1);
+  return { recorded, step, attempt: isSameCourse ? Math.max(0, latest) : latest + 1 };
+}
+
+function repeatable(course: readonly (NoisedEntry | undefined)[]): NoisedEntry[] {
+  const steps: NoisedEntry[] = [];
+  for (const entry of course) {
+    if (entry?.attempt === undefined || entry.clippedSumDigest === undefined) break;
+    steps.push(entry);
+  }
+  return steps;
+}
+
+/** What every line says beside the step's own record. */
+export interface StepTerms {
+  readonly noiseMultiplier: number;
+  readonly clipNorm: number;
+  /** @param steps - counted, the step to come included */
+  soFar(steps: number): EpsilonSoFar;
+}
+
+/**
+ * The ledger as a book of steps: first those that a resumed run repeats, then new ones.
+ *
+ * A repeated step whose draw and clipped sum are those that were written down, bit for bit, is the same
+ * release: its noise is the same, and it isn't counted again. At the first one that differs the run departs
+ * from what is written: this step and all later ones have draws and noise of their own and are counted.
+ */
+export function openStepBook(ledger: Ledger, options: { history: History; terms: StepTerms }): StepBook {
+  const { history, terms } = options;
+  let { attempt, recorded } = history;
+  const at = (step: number): NoisedEntry | undefined => recorded[step - history.step];
+  const depart = (): void => {
+    recorded = [];
+    attempt += 1;
+  };
+  return {
+    attemptAt: step => at(step)?.attempt ?? attempt,
+    enter(record): boolean {
+      const known = at(record.step);
+      if (known !== undefined) {
+        const isSame = sameRelease(known, record);
+        if (!isSame) depart();
+        return isSame;
+      }
+      const { noiseMultiplier, clipNorm } = terms;
+      const soFar = terms.soFar(ledger.stepsCounted + 1);
+      ledger.append({ kind: 'noised', ...record, noiseMultiplier, clipNorm, soFar });
+      return true;
+    },
+  };
+}
+
+function sameRelease(known: NoisedEntry, record: StepRecord): boolean {
+  return (
+    known.attempt === record.attempt &&
+    known.drawSize === record.drawSize &&
+    known.participationDigest === record.participationDigest &&
+    known.clippedSumDigest === record.clippedSumDigest
+  );
+}

@@ -218,7 +218,7 @@ function addTargetOptions(command: Command): Command {
     )
     .option(
       '--noise-multiplier <s>',
-      'noise for every option instead of a target; required with --sampler shuffled, of which no upper bound is proved',
+      'noise for every option instead of a target (required with --sampler shuffled, of which no upper bound is proved)',
       positive('--noise-multiplier'),
     )
     .option('--delta <d>', 'failure probability in (0, 1) (default: 1/users^1.1)', delta('--delta'))

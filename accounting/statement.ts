@@ -113,6 +113,7 @@ function assumptionsOf(plan: Plan): string[] {
     'Users, records and the cap are public: they set the sampling probability and the denominator.',
     `Selection (${selection.strategy}) looks at one user's records at a time and at nothing private of others${beside}.`,
     'The noise comes from a generator that nobody can predict; the model and all intermediate models may be released.',
+    'The secret key of the run stays secret: whoever learns it can take the noise off.',
   ];
   if (selection.strategy.endsWith('perplexity'))
     assumptions.push('The scores that selection ranks by come from a model that never saw private data.');

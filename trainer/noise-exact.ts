@@ -110,28 +110,27 @@ function leadingZeros(source: WordSource): number {
   return zeros + Math.clz32(word);
 }
 
-/** A place in a column and how high it lies there, as far as the first words tell. */
-interface Spot {
-  readonly column: number;
-  /** 32 bits. */
-  readonly fraction: number;
-  /** 17 bits. */
-  readonly accepting: number;
-}
-
-function bellOver(table: NoiseTable, { column, fraction }: { column: number; fraction: number }): number {
+/** The chance, of 2^17, below which a draw lies under the bell at a place in a column; `fraction` in 2^-32. */
+export function edgeAt(
+  table: NoiseTable,
+  { column, fraction }: { column: number; fraction: number },
+): number {
   const x = (column + fraction * unit32) / columnsPerDeviation;
   return (acceptScale * Math.exp((-x * x) / 2)) / table.heights[column]!;
 }
 
-/** Whether the spot lies under the bell whatever bits follow. */
-export function isSurelyUnder(table: NoiseTable, spot: Spot): boolean {
-  const { column, fraction, accepting } = spot;
-  return accepting + 1 <= bellOver(table, { column, fraction: fraction + 1 }) * (1 - trust);
-}
+// Within the last bit of the fraction the bell falls by less than 4 · 2^-38 of itself, and Math.exp is trusted to 2^-40.
+const edgeMargin = 2 ** -34;
+/** Times the edge: what lies as high is above the bell whatever bits follow. */
+export const edgeAbove: number = 1 + edgeMargin;
+/** Times the edge: what ends as low is under the bell whatever bits follow. */
+export const edgeBelow: number = 1 - edgeMargin;
 
-/** As `isSurelyUnder`, for any strip; undefined where more bits have to tell. */
-function roughly(strip: Strip, { fraction, accepting }: Omit<Spot, 'column'>): boolean | undefined {
+/** Whether a draw lies under the bell, for any strip; undefined where more bits have to tell. */
+function roughly(
+  strip: Strip,
+  { fraction, accepting }: { fraction: number; accepting: number },
+): boolean | undefined {
   const { start, width, heightOver, heightUnder } = strip;
   const bellAt = (place: number): number => {
     const x = (start + width * place * unit32) / columnsPerDeviation;

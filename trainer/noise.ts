@@ -1,5 +1,13 @@
 import { checkNonNegative, DpError } from '../accounting/check.ts';
-import { finishDraw, isSurelyUnder, unit32, type OpenDraw, type WordSource } from './noise-exact.ts';
+import {
+  edgeAbove,
+  edgeAt,
+  edgeBelow,
+  finishDraw,
+  unit32,
+  type OpenDraw,
+  type WordSource,
+} from './noise-exact.ts';
 import { acceptBits, boxBits, buildNoiseTable, columnsPerDeviation } from './noise-table.ts';
 import type { RandomWords } from './randomness.ts';
 
@@ -141,23 +149,33 @@ function notFinite(): DpError {
 function drawOn(first: OpenDraw, source: WordSource): number {
   const { rest, columnWidth } = first;
   if (!Number.isFinite(rest)) throw notFinite();
-  let draw = first;
+  let { word, fraction } = first;
   for (;;) {
-    const noised = roughDraw(draw) ?? finishDraw(draw, { table, source });
-    if (noised !== undefined) return noised;
-    draw = { word: source.next(), fraction: source.next(), rest, columnWidth };
+    const standing = standingOf(word, fraction);
+    const noised = standing < 0 ? NaN : roughSum(word, { fraction, rest, columnWidth });
+    const rounded = Math.floor(noised + 0.5);
+    if (standing > 0 && Math.abs(noised - rounded) < clearlyRounded(columnWidth)) return rounded;
+    if (standing >= 0) {
+      const finished = finishDraw({ word, fraction, rest, columnWidth }, { table, source });
+      if (finished !== undefined) return finished;
+    }
+    word = source.next();
+    fraction = source.next();
   }
 }
 
-/** The outcome of a draw where floating point can tell it. */
-function roughDraw({ word, fraction, rest, columnWidth }: OpenDraw): number | undefined {
+/** 1 where a draw surely lies under the bell, -1 where it surely is to be drawn again, 0 where more bits have to tell. */
+function standingOf(word: number, fraction: number): -1 | 0 | 1 {
   const box = word >>> boxShift;
-  if (box >= table.columnBoxes) return undefined;
+  if (box >= table.columnBoxes) return box < table.boxes.length ? 0 : -1;
   const column = table.boxes[box]!;
-  const noise = (column + fraction * unit32) * columnWidth;
-  const noised = (word & 1) === 0 ? rest + noise : rest - noise;
-  const rounded = Math.round(noised);
-  if (Math.abs(noised - rounded) >= clearlyRounded(columnWidth)) return undefined;
   const accepting = (word >>> 1) & acceptMask;
-  return isSurelyUnder(table, { column, fraction, accepting }) ? rounded : undefined;
+  const edge = edgeAt(table, { column, fraction });
+  if (accepting >= edge * edgeAbove) return -1;
+  return accepting + 1 <= edge * edgeBelow ? 1 : 0;
+}
+
+function roughSum(word: number, { fraction, rest, columnWidth }: Omit<OpenDraw, 'word'>): number {
+  const noise = (table.boxes[word >>> boxShift]! + fraction * unit32) * columnWidth;
+  return (word & 1) === 0 ? rest + noise : rest - noise;
 }

@@ -44,6 +44,7 @@ interface TrainCommandOptions
   readonly evaluationRecords: number;
   readonly seed: string;
   readonly force?: true;
+  readonly keepKey?: true;
 }
 
 async function startingModel(
@@ -124,6 +125,7 @@ async function run(
     folder: out,
     save,
     force: options.force === true,
+    keepKey: options.keepKey === true,
     signal,
     onProgress: trainingProgress(progress, 'training'),
   });
@@ -155,10 +157,12 @@ function addTrainingOptions(command: Command): Command {
     .option('--seed <text>', 'seed of new parameters and adapters; noise is never seeded', '42')
     .optionsGroup('Output:')
     .option('--out <folder>', 'where model, ledger, checkpoint and statement go (required)');
-  return addSaveOptions(adjusted).option(
-    '--force',
-    'start anew where the folder holds a finished run (default: refuse)',
-  );
+  return addSaveOptions(adjusted)
+    .option('--force', 'start anew where the folder holds a finished run (default: refuse)')
+    .option(
+      '--keep-key',
+      'leave the secret key in the folder for an auditor; whoever has it can take the noise off (default: removed when the run is over)',
+    );
 }
 
 /** `privacy-unit train`: trains under a plan, or goes on with a run that was cut off. */

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { expAbove, expBelow, finishDraw, isSurelyUnder } from '../../trainer/noise-exact.ts';
+import { edgeAt, expAbove, expBelow, finishDraw } from '../../trainer/noise-exact.ts';
 import {
   acceptBits,
   boxBits,
@@ -226,7 +226,7 @@ describe('a draw that the first words do not settle', () => {
             { table, source },
           );
           if (offset !== 0) expect(drawn !== undefined).toBe(offset < 0);
-          if (isSurelyUnder(table, { column, fraction, accepting })) expect(drawn).toBeDefined();
+          expect(edgeAt(table, { column, fraction })).toBeCloseTo(edge, 6);
           if (drawn === undefined) return;
           const least = rest + columnWidth * (column + fraction / 2 ** 32);
           expect(drawn).toBeGreaterThanOrEqual(Math.floor(least + 0.5 - 1e-6));
@@ -235,6 +235,45 @@ describe('a draw that the first words do not settle', () => {
       ),
       { numRuns: 500 },
     );
+  });
+
+  it('is accepted, rejected and rounded alike by the quick way, which leaves to it what it cannot tell', () => {
+    const grid = noiseGrid(1);
+    const outcomes = new Set<string>();
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 0, max: columns - 1 }),
+        fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+        fc.integer({ min: -3000, max: 3000 }),
+        fc.integer({ min: 0, max: 1 }),
+        (column, fraction, offset, sign) => {
+          const edge = edgeAt(table, { column, fraction });
+          const accepting = Math.min(2 ** acceptBits - 1, Math.max(0, Math.floor(edge) + offset));
+          const word = wordFor(column, accepting) + sign;
+          const columnWidth = 1 / grid / 64;
+          const exact = finishDraw({ word, fraction, rest: 0, columnWidth }, { table, source: further([]) });
+          const sum = new Float64Array(1);
+          addGaussianNoise(sum, { standardDeviation: 1, bits: wordsOf([word, fraction]) });
+          // Zeros follow: a draw that is rejected is followed by one of noise 0.
+          expect(sum[0]! / grid).toBe(exact ?? 0);
+          outcomes.add(`${exact === undefined} ${accepting < table.sure[column]!}`);
+        },
+      ),
+      { numRuns: 600 },
+    );
+    expect([...outcomes].toSorted()).toEqual(['false false', 'false true', 'true false']);
+  });
+
+  it('is asked by the quick way where only further bits can tell', () => {
+    for (let column = 10; column < 250; column += 10) {
+      const fraction = 2 ** 31;
+      const accepting = Math.floor(edgeAt(table, { column, fraction }));
+      const sum = new Float64Array(1);
+      // The highest chance bits, which lie above the bell; zeros follow, for a draw of noise 0.
+      const words = [wordFor(column, accepting), fraction, 0, 2 ** 32 - 1];
+      addGaussianNoise(sum, { standardDeviation: 1, bits: wordsOf(words) });
+      expect(sum[0]).toBe(0);
+    }
   });
 
   it('takes the chance bits that lie on the bell by the bits that follow', () => {

@@ -12,6 +12,8 @@ const config: ReturnType<typeof defineConfig> = defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: 'forks',
+    // One fewer than the cores is the default: half of a machine with two.
+    maxWorkers: '100%',
   },
 });
 

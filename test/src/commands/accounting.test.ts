@@ -277,6 +277,8 @@ it('every command of the help is loaded alone under its own name', async () => {
     'verify',
     'train',
     'pretrain',
+    'study',
+    'doctor',
     'demo',
   ]);
   for (const name of names) {

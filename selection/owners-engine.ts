@@ -7,32 +7,20 @@ import {
   type SelectionOutput,
   type SelectionRequest,
 } from './engines/engine.ts';
+import { checkNumbering, cutText } from './engines/kept-rows.ts';
 import { toolVersion } from './manifest.ts';
 import { type OwnedSelection, selectOwned } from './owners.ts';
 import type { OwnerForm } from './owners-column.ts';
 import { type OwnedTable, readOwned } from './owners-table.ts';
-import { addedIdColumn } from './curate-options.ts';
 import type { CapRule } from './rule.ts';
 import type { RuleEffect } from './statistics.ts';
 import type { TableSource } from './tables/index.ts';
 
-function filesOf({ source, columns }: SelectionRequest): TableSource {
+function filesOf(request: SelectionRequest): TableSource {
+  const { source } = request;
   if ('url' in source) throw cannotSelect('builtin reads files, not tables of a database', 'Use files');
-  const isTaken = source.schema.fields.some(({ name }) => name === addedIdColumn);
-  if (columns.id !== null || !isTaken) return source;
-  throw cannotSelect(
-    `rows are to be numbered but the table has a column "${addedIdColumn}"`,
-    'Name it as the id column',
-  );
-}
-
-/** The tokenizer, where it is wanted for a cap. */
-function textOf({
-  columns,
-  tokenizer,
-}: SelectionRequest): { column: string; tokenizer: NonNullable<SelectionRequest['tokenizer']> } | undefined {
-  const { text } = columns;
-  return text === undefined || tokenizer === undefined ? undefined : { column: text, tokenizer };
+  checkNumbering(source, request);
+  return source;
 }
 
 /**
@@ -64,7 +52,7 @@ class OwnersEngine implements SelectionEngine {
     const cuts = new Map(Array.from(selection.cuts, ([place, tokens]) => [table.rows[place]!, tokens]));
     const { recordsIn: total } = table.counts;
     const idOf = request.columns.id === null ? (row: number) => table.places.nameOf(row) : undefined;
-    const kept = { rows, total, cuts, idOf, text: textOf(request) };
+    const kept = { rows, total, cuts, idOf, text: cutText(request) };
     await writeKept(source, request, { kept, output });
     return { ...table.counts, recordsKept: rows.length };
   }

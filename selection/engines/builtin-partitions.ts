@@ -3,6 +3,7 @@ import { addContributions } from '../statistics.ts';
 import type { TableSource } from '../tables/table-source.ts';
 import { dropRepeats, type Ranked, rankRecords } from './builtin-rank.ts';
 import { enterStage, type SelectionCounts, type SelectionRequest } from './engine.ts';
+import type { NarrowShape } from './narrow-page.ts';
 import { NarrowPartitions } from './narrow-partitions.ts';
 import { missingUsers, narrowBatches } from './narrow-reader.ts';
 import { narrowColumns, narrowRecords, type NarrowRecords, shapeOf } from './narrow-records.ts';
@@ -78,6 +79,7 @@ class PartitionedRun {
   readonly #coder = new UserCoder();
   readonly #memory = new Scratch();
   readonly #selector: Selector;
+  readonly #shape: NarrowShape;
   readonly #partitions: NarrowPartitions;
   readonly #cuts = new Map<number, number>();
   readonly #contributions = new Map<number, number>();
@@ -96,7 +98,8 @@ class PartitionedRun {
     this.#selector = new Selector({ ids: [] }, request.rule);
     const count = partitionsFor(rows);
     const { memoryLimit, temporaryFolder: folder } = request;
-    this.#partitions = new NarrowPartitions(shapeOf(source, request), {
+    this.#shape = shapeOf(source, request);
+    this.#partitions = new NarrowPartitions(this.#shape, {
       count,
       rows,
       budget: memoryLimit / 2,
@@ -105,13 +108,12 @@ class PartitionedRun {
   }
 
   async read(): Promise<void> {
-    const shape = shapeOf(this.#source, this.#request);
     for await (const batch of narrowBatches(this.#source, this.#request)) {
       this.#places.see(batch);
       this.#nullUsers += missingUsers(batch);
       const memory = this.#memory;
       const codes = this.#coder.codesOf(batch.users, batch.hasUser, memory.words(0, batch.rows));
-      this.#partitions.append(narrowColumns(batch, shape, { codes, memory }));
+      this.#partitions.append(narrowColumns(batch, this.#shape, { codes, memory }));
     }
   }
 
@@ -151,7 +153,7 @@ class PartitionedRun {
   #recordsOf(part: number, users: number, shift: number): NarrowRecords {
     const { names } = this.#coder;
     return narrowRecords(this.#partitions.take(part), {
-      shape: shapeOf(this.#source, this.#request),
+      shape: this.#shape,
       shift,
       users: { length: users, textOf: user => userText(names, (user << shift) | part) },
       nameOf: row => this.#places.nameOf(row),

@@ -1,4 +1,3 @@
-import { addedIdColumn } from '../curate-options.ts';
 import { toolVersion } from '../manifest.ts';
 import { checkCapRule } from '../rule.ts';
 import type { TableSource } from '../tables/table-source.ts';
@@ -12,20 +11,16 @@ import {
   type SelectionOutput,
   type SelectionRequest,
 } from './engine.ts';
-import type { KeptRows } from './kept-rows.ts';
+import { checkNumbering, cutText, type KeptRows } from './kept-rows.ts';
 import { RowPlaces } from './row-places.ts';
 
-function filesOf({ source, columns, rule }: SelectionRequest): TableSource {
+function filesOf(request: SelectionRequest): TableSource {
+  const { source, rule } = request;
   checkCapRule(rule, 'select');
   if ('url' in source) throw cannotSelect('builtin reads files, not tables of a database', 'Use clickhouse');
   if (rule.strategy === 'random-chunk')
     throw cannotSelect('random-chunk cuts blocks out of whole texts', 'Read the table into memory');
-  const isTaken = source.schema.fields.some(({ name }) => name === addedIdColumn);
-  if (columns.id === null && isTaken)
-    throw cannotSelect(
-      `rows are to be numbered but the table has a column "${addedIdColumn}"`,
-      'Name it as the id column',
-    );
+  checkNumbering(source, request);
   return source;
 }
 
@@ -63,11 +58,8 @@ export async function rankTable(
   const places = new RowPlaces(source);
   const ranked = await rankPartitions(source, request, { places, rows: await aboutRows(source) });
   const { rows, cuts, counts } = ranked;
-  const { columns, tokenizer } = request;
-  const text =
-    columns.text === undefined || tokenizer === undefined ? undefined : { column: columns.text, tokenizer };
-  const idOf = columns.id === null ? (row: number) => places.nameOf(row) : undefined;
-  return { kept: { rows, total: counts.recordsIn, cuts, idOf, text }, counts };
+  const idOf = request.columns.id === null ? (row: number) => places.nameOf(row) : undefined;
+  return { kept: { rows, total: counts.recordsIn, cuts, idOf, text: cutText(request) }, counts };
 }
 
 class BuiltinEngine implements SelectionEngine {

@@ -2,7 +2,8 @@ import { Field, RecordBatch, Schema, Table, Utf8 } from 'apache-arrow';
 import { addedIdColumn } from '../curate-options.ts';
 import { fittingText, type SelectionTokenizer } from '../lengths.ts';
 import { textCells } from '../tables/cells.ts';
-import { withTextColumn } from '../tables/index.ts';
+import { type TableSource, withTextColumn } from '../tables/index.ts';
+import { cannotSelect, type SelectionRequest } from './engine.ts';
 
 /** Which rows of the source go out, in which order, and what is changed about them. */
 export interface KeptRows {
@@ -16,6 +17,22 @@ export interface KeptRows {
   readonly idOf?: ((row: number) => string) | undefined;
   /** For cuts. */
   readonly text?: { readonly column: string; readonly tokenizer: SelectionTokenizer } | undefined;
+}
+
+/** Refuses to number rows under a name that the table has already. */
+export function checkNumbering(source: TableSource, { columns }: SelectionRequest): void {
+  const isTaken = source.schema.fields.some(({ name }) => name === addedIdColumn);
+  if (columns.id !== null || !isTaken) return;
+  throw cannotSelect(
+    `rows are to be numbered but the table has a column "${addedIdColumn}"`,
+    'Name it as the id column',
+  );
+}
+
+/** What cuts need: the text column and the tokenizer, where there are both. */
+export function cutText({ columns, tokenizer }: SelectionRequest): KeptRows['text'] {
+  const { text } = columns;
+  return text === undefined || tokenizer === undefined ? undefined : { column: text, tokenizer };
 }
 
 /** The schema of what goes out. */

@@ -1,7 +1,4 @@
-import { DpError } from '../../accounting/check.ts';
-
-/** Arrow keeps at most this many bytes of text or binary in one batch. */
-const mostBytes = 2 ** 31 - 1;
+import { mostBytes, tooLarge } from '../tables/gather.ts';
 
 /**
  * Bytes with a view on them for whole words, which need not be aligned; they may grow at their end. One class for all that is read
@@ -43,13 +40,6 @@ export class ByteArea {
     this.bytes = grown;
     this.view = new DataView(grown.buffer);
   }
-}
-
-function tooLarge(bytes: number): DpError {
-  return new DpError(
-    'INVALID_DATA',
-    `Cannot copy rows: one batch would hold ${bytes} bytes of one column, above 2^31 - 1. Split long records.`,
-  );
 }
 
 /** The bytes of a buffer as they are. */

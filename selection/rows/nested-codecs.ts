@@ -1,16 +1,5 @@
-import {
-  type Data,
-  DataType,
-  type Field,
-  FixedSizeList,
-  LargeList,
-  List,
-  Map_,
-  Struct,
-  Type,
-} from 'apache-arrow';
-import { DpError } from '../../accounting/check.ts';
-import { emptyBatch, gather } from '../tables/gather.ts';
+import { type Data, DataType, type Field, FixedSizeList, LargeList, List, Map_, Struct } from 'apache-arrow';
+import { emptyBatch, everyRow, gather, unsupported } from '../tables/gather.ts';
 import { type ByteArea, readWord, writeWord } from './bytes.ts';
 import { type CellCodec, type ColumnParts, NullableCodec } from './cell-codec.ts';
 import { CodeCodec, FixedCodec, flatCodec, Offsets } from './flat-codecs.ts';
@@ -161,14 +150,12 @@ class DecodedCodec implements CellCodec {
   readonly #values: CellCodec;
 
   constructor(type: DataType) {
-    const everyRow = { batch: new Int32Array(0), row: new Int32Array(0) };
-    this.#values = cellCodec(gather([emptyBatch(type)], everyRow).type);
+    this.#values = cellCodec(gather([emptyBatch(type)], everyRow(0)).type);
     this.type = this.#values.type;
   }
 
   bind(data: Data): void {
-    const row = Int32Array.from({ length: data.length }, (_, place) => place);
-    this.#values.bind(gather([data], { batch: new Int32Array(row.length), row }));
+    this.#values.bind(gather([data], everyRow(data.length)));
   }
 
   size(row: number): number {
@@ -190,13 +177,6 @@ class DecodedCodec implements CellCodec {
   take(): Data {
     return this.#values.take();
   }
-}
-
-function unsupported(type: DataType): DpError {
-  return new DpError(
-    'INVALID_DATA',
-    `Cannot copy rows: columns of type ${Type[type.typeId]} are not supported. Convert or drop that column.`,
-  );
 }
 
 /** Bytes of a cell of a type that has a fixed number. */

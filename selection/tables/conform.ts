@@ -1,6 +1,6 @@
 import { Data, DataType, Dictionary, type Field, Int32, Vector } from 'apache-arrow';
 import { valueType } from './cells.ts';
-import { emptyBatch, gather } from './gather.ts';
+import { emptyBatch, everyRow, gather } from './gather.ts';
 
 /** Types that print the same are the same here; ids of dictionaries are not printed, and do not matter. */
 function areEqual(a: { toString(): string }, b: { toString(): string }): boolean {
@@ -59,10 +59,6 @@ export function commonFields(
     merged.push(field.clone({ type, nullable: field.nullable || other.nullable }));
   }
   return merged;
-}
-
-function everyRow(count: number): { batch: Int32Array; row: Int32Array } {
-  return { batch: new Int32Array(count), row: Int32Array.from({ length: count }, (_, row) => row) };
 }
 
 function noRow(count: number): { batch: Int32Array; row: Int32Array } {

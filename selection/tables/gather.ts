@@ -21,7 +21,12 @@ export interface Places {
 }
 
 /** Arrow keeps at most this many bytes of text or binary in one batch. */
-const mostBytes = 2 ** 31 - 1;
+export const mostBytes: number = 2 ** 31 - 1;
+
+/** Every row of one batch, in its order. */
+export function everyRow(count: number): Places {
+  return { batch: new Int32Array(count), row: Int32Array.from({ length: count }, (_, row) => row) };
+}
 
 /** A batch without rows, children and dictionary included, as a stand-in where there is none to copy from. */
 export function emptyBatch(type: DataType): Data {
@@ -176,7 +181,8 @@ function offsetsOf(spans: Spans, large: boolean): { offsets: Int32Array | BigInt
   return { offsets, total };
 }
 
-function tooLarge(bytes: number): DpError {
+/** The refusal of a column beyond `mostBytes`. */
+export function tooLarge(bytes: number): DpError {
   return new DpError(
     'INVALID_DATA',
     `Cannot copy rows: one batch would hold ${bytes} bytes of one column, above 2^31 - 1. Split long records.`,
@@ -308,7 +314,8 @@ function decodePlaces(batches: readonly Data[], at: Places): { pool: Data[]; pla
   return { pool, places: { batch, row } };
 }
 
-function unsupported(type: DataType): DpError {
+/** The refusal of a type whose rows cannot be copied. */
+export function unsupported(type: DataType): DpError {
   return new DpError(
     'INVALID_DATA',
     `Cannot copy rows: columns of type ${Type[type.typeId]} are not supported. Convert or drop that column.`,

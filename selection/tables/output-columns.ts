@@ -1,7 +1,7 @@
 import { Data, DataType, Dictionary, Field, Int32, type RecordBatch, Utf8, Vector } from 'apache-arrow';
 import { DpError } from '../../accounting/check.ts';
 import { isNullAt, isTextType, startsOf, textCells, valueType } from './cells.ts';
-import { emptyBatch, gather } from './gather.ts';
+import { emptyBatch, everyRow, gather } from './gather.ts';
 import { TextInterner } from './interner.ts';
 
 /** Brings the batches of one column to the form in which they are written. */
@@ -12,10 +12,6 @@ export interface OutputColumn {
 
 function hasDictionary(type: DataType): boolean {
   return DataType.isDictionary(type) || (type.children ?? []).some(child => hasDictionary(child.type));
-}
-
-function everyRow(count: number): { batch: Int32Array; row: Int32Array } {
-  return { batch: new Int32Array(count), row: Int32Array.from({ length: count }, (_, row) => row) };
 }
 
 function retyped(data: Data, type: DataType): Data {

@@ -3,7 +3,14 @@ import { DpError } from '../../accounting/check.ts';
 import type { Graph } from '../graph/graph.ts';
 import { identityModel, toOnnx } from '../graph/onnx.ts';
 import { processorCapabilities, webgpuCapabilities, type OnnxCapabilities } from '../graph/onnx-model.ts';
-import type { DeviceTensor, Engine, HostTensor, Program } from './engine.ts';
+import {
+  foreignTensor,
+  hostTensor,
+  type DeviceTensor,
+  type Engine,
+  type HostTensor,
+  type Program,
+} from './engine.ts';
 
 /** The part of the ONNX Runtime interface that its native and its WebAssembly package share. */
 export interface OnnxRuntime {
@@ -106,19 +113,11 @@ export function onnxRuntimeEngine(options: OnnxRuntimeOptions): Engine {
 
 function unwrap(tensor: DeviceTensor, engine: string): OnnxTensor {
   if (tensor instanceof OnnxTensor && tensor.engine === engine) return tensor;
-  throw new DpError(
-    'ENGINE_FAILED',
-    `Cannot use the tensor: it lies with ${tensor.engine}, not with ${engine}. Upload it again.`,
-  );
+  throw foreignTensor(tensor, engine);
 }
 
 async function read(tensor: Tensor): Promise<HostTensor> {
-  const data = await tensor.getData();
-  if (data instanceof Float32Array || data instanceof Int32Array) return { data, shape: tensor.dims };
-  throw new DpError(
-    'ENGINE_FAILED',
-    `Cannot read the tensor: its values are ${tensor.type}. Name float32 or int32 outputs.`,
-  );
+  return hostTensor(await tensor.getData(), { shape: tensor.dims, type: tensor.type });
 }
 
 /** Spinning thread pools slow everyone down on shared cores, so idle threads sleep. */

@@ -1,6 +1,13 @@
 import { DpError } from '../../accounting/check.ts';
 import type { Branch, Graph, GraphNode, Tensor } from '../graph/graph.ts';
-import type { DeviceTensor, Engine, HostTensor, Program } from './engine.ts';
+import {
+  foreignTensor,
+  hostTensor,
+  type DeviceTensor,
+  type Engine,
+  type HostTensor,
+  type Program,
+} from './engine.ts';
 import type { TensorFlow, TensorFlowPackage, TensorFlowTensor } from './tensorflow.ts';
 import { compute } from './tfjs-operations.ts';
 
@@ -47,19 +54,11 @@ export function tfjsEngine(family: TensorFlowPackage): Engine {
 
 function unwrap(tensor: DeviceTensor, engine: string): TensorFlowTensor {
   if (tensor instanceof TfjsTensor && tensor.engine === engine) return tensor.tensor;
-  throw new DpError(
-    'ENGINE_FAILED',
-    `Cannot use the tensor: it lies with ${tensor.engine}, not with ${engine}. Upload it again.`,
-  );
+  throw foreignTensor(tensor, engine);
 }
 
 async function read(tensor: TensorFlowTensor): Promise<HostTensor> {
-  const data = await tensor.data();
-  if (data instanceof Float32Array || data instanceof Int32Array) return { data, shape: tensor.shape };
-  throw new DpError(
-    'ENGINE_FAILED',
-    `Cannot read the tensor: its values are ${tensor.dtype}. Name float32 or int32 outputs.`,
-  );
+  return hostTensor(await tensor.data(), { shape: tensor.shape, type: tensor.dtype });
 }
 
 /** Tensors of the graph that are read for the last time by each of some nodes, in their order. */

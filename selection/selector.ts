@@ -1,6 +1,7 @@
 import { DpError } from '../accounting/check.ts';
 import { compareKeys, KeyHasher, keyWords } from './key.ts';
 import { type CapRule, isMergeable, usesLengths, usesScores } from './rule.ts';
+import { selectNumber } from './select-number.ts';
 import { windowOf, windowStart } from './window.ts';
 
 /** Numbers by row; typed arrays keep the inner loops fast. */
@@ -44,6 +45,8 @@ export class Selector {
   readonly #rule: CapRule;
   readonly #hasher: KeyHasher;
   #primary: Float64Array = new Float64Array(0);
+  /** A copy of `#primary` to be moved about. */
+  #values: Float64Array = new Float64Array(0);
   #keys: Uint32Array = new Uint32Array(0);
   #hasKey: Uint8Array = new Uint8Array(0);
   #order: Int32Array = new Int32Array(0);
@@ -81,7 +84,8 @@ export class Selector {
    */
   keep(user: string, rows: Int32Array, partial = false): Int32Array {
     if (partial) this.#checkMergeable();
-    this.#load(user, { rows, start: 0, end: rows.length });
+    this.#use(user, { rows, start: 0, end: rows.length });
+    this.#loadPrimary();
     const best = this.#chosen();
     const kept = new Int32Array(best.length);
     for (let i = 0; i < kept.length; i++) kept[i] = rows[best[i]!]!;
@@ -97,14 +101,43 @@ export class Selector {
    * @returns how many there are
    */
   keepInto(user: () => string, range: RowRange, target: { out: Int32Array; at: number }): number {
-    const { rows, start } = range;
-    this.#load(user, range);
-    const best = this.#rule.strategy === 'random-window' ? this.#chosen() : undefined;
-    const limit = best?.length ?? this.#limit;
-    if (best === undefined && limit < this.#count) this.#partition(limit);
-    const order = best ?? this.#order;
-    for (let i = 0; i < limit; i++) target.out[target.at + i] = rows[start + order[i]!]!;
+    this.#use(user, range);
+    this.#loadPrimary();
+    const limit = this.#limit;
+    if (this.#rule.strategy === 'random-window') this.#emit(this.#chosen(), limit, target);
+    else if (limit === 0) return 0;
+    else this.#emitBest(limit, target);
     return limit;
+  }
+
+  /** The first `limit` by number, and by key where the last of them tie. */
+  #emitBest(limit: number, target: { out: Int32Array; at: number }): void {
+    const last = this.#valueAt(limit);
+    const [primary, order] = [this.#primary, this.#order];
+    let best = 0;
+    let ties = 0;
+    for (let i = 0; i < this.#count; i++) {
+      if (primary[i]! < last) best += 1;
+      else if (primary[i] === last) order[ties++] = i;
+    }
+    const missing = limit - best;
+    if (missing < ties) this.#partition(missing, ties);
+    this.#emit(order, missing, target);
+    const { out, at } = target;
+    const [rows, start] = [this.#rows, this.#start];
+    let next = at + missing;
+    for (let i = 0; i < this.#count; i++) if (primary[i]! < last) out[next++] = rows[start + i]!;
+  }
+
+  #emit(order: Int32Array, length: number, { out, at }: { out: Int32Array; at: number }): void {
+    for (let i = 0; i < length; i++) out[at + i] = this.#rows[this.#start + order[i]!]!;
+  }
+
+  /** The number at a place, from 1 on, in rising order. */
+  #valueAt(place: number): number {
+    const values = this.#values;
+    for (let i = 0; i < this.#count; i++) values[i] = this.#primary[i]!;
+    return selectNumber(values, { count: this.#count, place });
   }
 
   /** Records that the cap on them leaves. */
@@ -128,7 +161,8 @@ export class Selector {
 
   /** The first `limit` positions in order. */
   #best(limit: number): Int32Array {
-    if (limit < this.#count) this.#partition(limit);
+    this.#resetOrder();
+    if (limit < this.#count) this.#partition(limit, this.#count);
     return this.#order.subarray(0, limit).sort((a, b) => this.#compare(a, b));
   }
 
@@ -163,7 +197,7 @@ export class Selector {
     return kept.length;
   }
 
-  #load(user: string | (() => string), { rows, start, end }: RowRange): void {
+  #use(user: string | (() => string), { rows, start, end }: RowRange): void {
     const count = end - start;
     this.#reserve(count);
     this.#rows = rows;
@@ -171,11 +205,7 @@ export class Selector {
     this.#count = count;
     this.#user = user;
     this.#isUserSet = false;
-    for (let i = 0; i < count; i++) {
-      this.#order[i] = i;
-      this.#hasKey[i] = 0;
-    }
-    this.#loadPrimary();
+    for (let i = 0; i < count; i++) this.#hasKey[i] = 0;
   }
 
   /** One loop for each kind of order: asking which it is for every row costs as much as a short hash. */
@@ -228,14 +258,19 @@ export class Selector {
     const capacity = Math.max(count, 2 * this.#order.length);
     this.#order = new Int32Array(capacity);
     this.#primary = new Float64Array(capacity);
+    this.#values = new Float64Array(capacity);
     this.#hasKey = new Uint8Array(capacity);
     this.#keys = new Uint32Array(capacity * keyWords);
   }
 
-  /** Quickselect (Hoare): moves the `limit` best positions to the front of `#order`, in no order. */
-  #partition(limit: number): void {
+  #resetOrder(): void {
+    for (let i = 0; i < this.#count; i++) this.#order[i] = i;
+  }
+
+  /** Quickselect (Hoare): moves the `limit` best of the first `count` positions of `#order` to its front, in no order. */
+  #partition(limit: number, count: number): void {
     let low = 0;
-    let high = this.#count - 1;
+    let high = count - 1;
     while (low < high) {
       const [left, right] = this.#split(low, high);
       if (limit - 1 <= right) high = right;

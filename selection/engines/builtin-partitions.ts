@@ -1,7 +1,7 @@
 import { Selector } from '../selector.ts';
 import { addContributions } from '../statistics.ts';
 import type { TableSource } from '../tables/table-source.ts';
-import { dropRepeats, type Ranked, rankRecords } from './builtin-rank.ts';
+import { type Ranked, rankRecords, withoutRepeats } from './builtin-rank.ts';
 import { enterStage, type SelectionCounts, type SelectionRequest } from './engine.ts';
 import type { NarrowShape } from './narrow-page.ts';
 import { NarrowPartitions } from './narrow-partitions.ts';
@@ -22,6 +22,9 @@ export interface RankedRows {
 /** Rows of a partition that rank fast: their columns lie in a processor's cache. */
 const fewRows = 2 ** 15;
 const mostPartitions = 256;
+
+/** Part of the memory limit that pages may fill; ranking the partition of a user with most of the rows takes about as much again. */
+const heldShare = 3 / 8;
 
 function partitionsFor(rows: number): number {
   const wanted = 2 ** Math.ceil(Math.log2(Math.max(1, rows / fewRows)));
@@ -102,7 +105,7 @@ class PartitionedRun {
     this.#partitions = new NarrowPartitions(this.#shape, {
       count,
       rows,
-      budget: memoryLimit / 2,
+      budget: memoryLimit * heldShare,
       folder,
     });
   }
@@ -138,10 +141,11 @@ class PartitionedRun {
   #rankPart(part: number, users: Int32Array, shift: number): KeptPart {
     const records = this.#recordsOf(part, users.length, shift);
     const { rowOf } = records;
-    this.#duplicates += dropRepeats(records, row => {
+    const groups = withoutRepeats(records, row => {
+      this.#duplicates += 1;
       if (this.#request.duplicates === 'error') this.#firstRepeat = Math.min(this.#firstRepeat, rowOf[row]!);
     });
-    const { rows, counts, cuts, contributions } = rankRecords(records, this.#request.rule, {
+    const { rows, counts, cuts, contributions } = rankRecords({ ...records, groups }, this.#request.rule, {
       order: users,
       selector: this.#selector,
     });
@@ -152,9 +156,8 @@ class PartitionedRun {
 
   #recordsOf(part: number, users: number, shift: number): NarrowRecords {
     const { names } = this.#coder;
-    return narrowRecords(this.#partitions.take(part), {
+    return narrowRecords(this.#partitions.take(part, { users, shift }), {
       shape: this.#shape,
-      shift,
       users: { length: users, textOf: user => userText(names, (user << shift) | part) },
       nameOf: row => this.#places.nameOf(row),
     });
@@ -167,7 +170,7 @@ class PartitionedRun {
 }
 
 /**
- * Ranks the narrow columns of a source, sorted by user into partitions first; what is more than half of the memory limit
+ * Ranks the narrow columns of a source, sorted by user into partitions first; what is more than a part of the memory limit
  * goes to the disk.
  *
  * @param options - rows: about how many there are

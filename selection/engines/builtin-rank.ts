@@ -1,5 +1,5 @@
 import { noteCut } from '../cap.ts';
-import { groupByUser, rowsOfUser, type UserGroups } from '../records.ts';
+import { rowsOfUser, type UserGroups } from '../records.ts';
 import { type CapRule, isMergeable } from '../rule.ts';
 import { Selector } from '../selector.ts';
 import type { NarrowIds } from './narrow-ids.ts';
@@ -46,24 +46,28 @@ function repeatsOf(rows: Int32Array, ids: NarrowIds): number[] {
 }
 
 /**
- * Takes rows that repeat an id of their user out of `userOf`.
+ * The rows of each user without those that repeat an id of theirs.
  *
- * @param onRepeat - told of each; throws where repeats are errors
+ * @param onRepeat - told of each
  */
-export function dropRepeats(records: NarrowRecords, onRepeat: (row: number) => void): number {
-  if (records.ids.isRising) return 0;
-  const groups = groupByUser(records);
-  let dropped = 0;
-  for (let user = 0; user < records.users.length; user++) {
-    const rows = rowsOfUser(groups, user);
-    if (rows.length < 2) continue;
-    for (const row of repeatsOf(rows, records.ids)) {
-      onRepeat(row);
-      records.userOf[row] = -1;
-      dropped += 1;
-    }
+export function withoutRepeats(
+  { groups, ids }: Pick<NarrowRecords, 'groups' | 'ids'>,
+  onRepeat: (row: number) => void,
+): UserGroups {
+  if (ids.isRising) return groups;
+  const users = groups.starts.length - 1;
+  const starts = new Int32Array(users + 1);
+  const { rows } = groups;
+  let kept = 0;
+  for (let user = 0; user < users; user++) {
+    const own = rowsOfUser(groups, user);
+    const repeats = new Set(own.length < 2 ? [] : repeatsOf(own, ids));
+    repeats.forEach(onRepeat);
+    for (let i = 0; i < own.length; i++)
+      if (repeats.size === 0 || !repeats.has(own[i]!)) rows[kept++] = own[i]!;
+    starts[user + 1] = kept;
   }
-  return dropped;
+  return { starts, rows: rows.subarray(0, kept) };
 }
 
 /** Records of a user up to this many are counted in an array, which spares most look-ups in a map. */
@@ -103,10 +107,10 @@ class Ranking {
   readonly cuts = new Map<number, number>();
 
   constructor(records: NarrowRecords, rule: CapRule, selector: Selector) {
-    const { ids, measures, tokens } = records;
+    const { groups, ids, measures, tokens } = records;
     this.#records = records;
     this.#rule = rule;
-    this.#groups = groupByUser(records);
+    this.#groups = groups;
     this.#selector = selector;
     selector.use({ ids, lengths: measures, scores: measures, tokens });
     this.#out = new Int32Array(mostKept(this.#groups, rule.recordsPerUser ?? Infinity));

@@ -82,7 +82,7 @@ class BuiltinEngine implements SelectionEngine {
 
 /**
  * The engine that needs nothing else: narrow columns are read and ranked first, then the rows that are kept are read whole.
- * Narrow columns that take more than half of the memory limit go to the disk.
+ * Narrow columns that take more than three eighths of the memory limit go to the disk.
  *
  * @example
  * ```ts

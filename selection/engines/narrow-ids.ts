@@ -4,7 +4,9 @@ import { compareUtf8, type KeyHasher } from '../key.ts';
 import type { HashTarget } from '../sha256.ts';
 import type { PackedIds } from '../selector.ts';
 import { isIntegerType, type TextCells, textCells } from '../tables/cells.ts';
+import type { UserGroups } from '../records.ts';
 import type { TextRun } from './narrow-page.ts';
+import type { TextSpans } from './rows-by-user.ts';
 import type { Scratch } from './scratch.ts';
 
 /** Record ids by row, without a string object for each. */
@@ -17,7 +19,7 @@ export interface NarrowIds extends PackedIds {
   textAt(row: number): string;
   /** Sorts rows of one user, from `start` to `end`, by the text of their ids, in place. */
   sort(rows: Int32Array, start: number, end: number): void;
-  /** Whether ids rise from row to row, so that none can repeat. */
+  /** Whether the ids of each user rise from row to row, so that none can repeat. */
   readonly isRising: boolean;
 }
 
@@ -86,10 +88,10 @@ class IntegerIds implements NarrowIds {
   readonly #high: Int32Array;
   readonly #low: Int32Array;
 
-  constructor({ high, low }: IntegerWords) {
+  constructor({ high, low }: IntegerWords, { starts }: UserGroups) {
     this.#high = isZero(high) ? noWords : high;
     this.#low = low;
-    this.isRising = this.#rises();
+    this.isRising = this.#rise(starts);
   }
 
   hashAt(row: number): number {
@@ -134,9 +136,15 @@ class IntegerIds implements NarrowIds {
     hasher.writeBytes(digits, { start, end: digits.length }, target);
   }
 
-  #rises(): boolean {
+  #rise(starts: Int32Array): boolean {
+    for (let user = 0; user + 1 < starts.length; user++)
+      if (!this.#rises(starts[user]!, starts[user + 1]!)) return false;
+    return true;
+  }
+
+  #rises(start: number, end: number): boolean {
     let last = -Infinity;
-    for (let row = 0; row < this.#low.length; row++) {
+    for (let row = start; row < end; row++) {
       const value = this.#valueAt(row);
       if (value <= last) return false;
       last = value;
@@ -219,22 +227,24 @@ export function integerWords(data: Data, { low, high }: IntegerWords): IntegerWo
 class TextIds implements NarrowIds {
   readonly isRising = false;
   readonly #bytes: Buffer;
+  readonly #starts: Int32Array;
   readonly #ends: Int32Array;
 
-  constructor({ bytes, ends }: TextRun) {
+  constructor({ bytes, starts, ends }: TextSpans) {
     this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#starts = starts;
     this.#ends = ends;
   }
 
   hashAt(row: number): number {
     let hash = 0x811c9dc5;
     const end = this.#ends[row]!;
-    for (let at = this.#start(row); at < end; at++) hash = Math.imul(hash ^ this.#bytes[at]!, 0x01000193);
+    for (let at = this.#starts[row]!; at < end; at++) hash = Math.imul(hash ^ this.#bytes[at]!, 0x01000193);
     return mixed(hash);
   }
 
   isEqual(left: number, right: number): boolean {
-    const [a, b] = [this.#start(left), this.#start(right)];
+    const [a, b] = [this.#starts[left]!, this.#starts[right]!];
     const length = this.#ends[left]! - a;
     if (this.#ends[right]! - b !== length) return false;
     for (let i = 0; i < length; i++) if (this.#bytes[a + i] !== this.#bytes[b + i]) return false;
@@ -242,7 +252,7 @@ class TextIds implements NarrowIds {
   }
 
   compare(left: number, right: number): number {
-    const [a, b] = [this.#start(left), this.#start(right)];
+    const [a, b] = [this.#starts[left]!, this.#starts[right]!];
     return this.#bytes.compare(this.#bytes, b, this.#ends[right], a, this.#ends[left]);
   }
 
@@ -251,15 +261,11 @@ class TextIds implements NarrowIds {
   }
 
   textAt(row: number): string {
-    return this.#bytes.toString('utf8', this.#start(row), this.#ends[row]);
+    return this.#bytes.toString('utf8', this.#starts[row], this.#ends[row]);
   }
 
   writeKey(row: number, hasher: KeyHasher, target: HashTarget): void {
-    hasher.writeBytes(this.#bytes, { start: this.#start(row), end: this.#ends[row]! }, target);
-  }
-
-  #start(row: number): number {
-    return row === 0 ? 0 : this.#ends[row - 1]!;
+    hasher.writeBytes(this.#bytes, { start: this.#starts[row]!, end: this.#ends[row]! }, target);
   }
 }
 
@@ -325,9 +331,13 @@ export function idsKind(type: DataType): 'numbers' | 'texts' {
 
 /** The ids of some rows, by what there is of them; from their places where there is nothing. */
 export function narrowIds(
-  from: { readonly integers?: IntegerWords | undefined; readonly texts?: TextRun | undefined },
+  from: {
+    readonly integers: IntegerWords | undefined;
+    readonly texts: TextSpans | undefined;
+    readonly groups: UserGroups;
+  },
   nameOf: (row: number) => string,
 ): NarrowIds {
-  if (from.integers !== undefined) return new IntegerIds(from.integers);
+  if (from.integers !== undefined) return new IntegerIds(from.integers, from.groups);
   return from.texts === undefined ? new NumberedIds(nameOf) : new TextIds(from.texts);
 }

@@ -1,37 +1,38 @@
 import { SpillFile } from '../rows/spill-file.ts';
 import {
-  JoinedPages,
   type NarrowColumns,
   type NarrowShape,
   Page,
+  type RowLayout,
+  rowLayout,
+  loadPage,
   storePage,
   type StoredPage,
-  wordColumns,
 } from './narrow-page.ts';
+import { PageMemory } from './page-memory.ts';
+import { type RowsByUser, rowsByUser, rowsByUserColumns } from './rows-by-user.ts';
 import { Scratch } from './scratch.ts';
-import { Slabs } from './slabs.ts';
+import { scatterPairs, scatterPlaces, scatterWords, scatterZeros, type Targets } from './scatter.ts';
 
-/** Rows of a page at most: some 100 kB, which a cache of a core holds. */
-const mostPageRows = 4096;
+/** Rows of a page at most: some 40 kB. */
+const mostPageRows = 2048;
 const fewestPageRows = 4;
+/** Rows that are dealt at once, so that they stay in a cache of a core from one column to the next. */
+const blockRows = 8192;
 
-/** About how many bytes a row takes; ids that are texts are taken to be short. */
+/** Ids that are texts are taken to be short. */
+const usualTextBytes = 12;
+
+/** About how many bytes a row takes. */
 function bytesPerRow(shape: NarrowShape): number {
-  return (
-    4 * wordColumns(shape).length + (shape.measures === 'scores' ? 8 : 0) + (shape.ids === 'texts' ? 16 : 0)
-  );
+  const { stride } = rowLayout(shape, { hasHigh: false });
+  return 4 * stride + (shape.ids === 'texts' ? usualTextBytes : 0);
 }
 
 /** Rows of a page so that one page of each partition takes about half of the budget. */
 function pageRowsFor(shape: NarrowShape, { count, budget }: { count: number; budget: number }): number {
   const rows = Math.floor(budget / (2 * count * bytesPerRow(shape)));
   return Math.max(fewestPageRows, Math.min(mostPageRows, rows));
-}
-
-/** Rows of a batch sorted by partition: those of partition `p` stand from `starts[p]` to `starts[p + 1]`. */
-interface Dealt {
-  readonly perm: Int32Array;
-  readonly starts: Int32Array;
 }
 
 /**
@@ -46,8 +47,13 @@ export class NarrowPartitions {
   readonly #file: SpillFile;
   readonly #full: (Page | StoredPage)[][];
   readonly #open: (Page | undefined)[];
+  /** Where the next row of each partition goes in the piece of memory at hand, and where its page ends. */
+  readonly #next: Int32Array;
+  readonly #ends: Int32Array;
+  readonly #targets: Int32Array = new Int32Array(blockRows);
   readonly #memory = new Scratch();
-  readonly #slabs = new Slabs();
+  readonly #pages: PageMemory;
+  #layout: RowLayout;
   #bytes = 0;
   #isSpilling: boolean;
 
@@ -61,45 +67,43 @@ export class NarrowPartitions {
       readonly folder: string;
     },
   ) {
-    this.count = options.count;
+    const { count, rows, budget } = options;
+    this.count = count;
     this.#shape = shape;
-    this.#budget = options.budget;
+    this.#budget = budget;
     this.#pageRows = pageRowsFor(shape, options);
+    const mostBytes = Math.min(rows * bytesPerRow(shape), budget);
+    const pageWords = this.#pageRows * rowLayout(shape, { hasHigh: true }).stride;
+    this.#pages = new PageMemory(pageWords, { pages: count + mostBytes / (4 * pageWords) });
     // Where not all will fit, the first pages need not wait.
-    this.#isSpilling = options.rows * bytesPerRow(shape) > options.budget;
+    this.#isSpilling = rows * bytesPerRow(shape) > budget;
     this.#file = new SpillFile(options.folder);
-    this.#full = Array.from({ length: options.count }, () => []);
-    this.#open = Array.from({ length: options.count }, () => undefined);
+    this.#full = Array.from({ length: count }, () => []);
+    this.#open = Array.from({ length: count }, () => undefined);
+    this.#next = new Int32Array(count);
+    this.#ends = new Int32Array(count);
+    this.#layout = rowLayout(shape, { hasHigh: false });
   }
 
   /** Appends rows; their first column of words says whose they are, -1 for nobody. */
   append(columns: NarrowColumns): void {
-    const { perm, starts } = this.#deal(columns.words[0]!);
-    for (let part = 0; part < this.count; part++) {
-      const end = starts[part + 1]!;
-      for (let from = starts[part]!; from < end;) {
-        const page = this.#pageOf(part);
-        const to = Math.min(end, from + page.capacity - page.rows);
-        const before = page.byteLength;
-        page.append(columns, { perm, from, to });
-        this.#bytes += page.byteLength - before;
-        from = to;
-      }
-    }
+    this.#fit(columns);
+    const rows = columns.words[0]!.length;
+    for (let from = 0; from < rows; from += blockRows)
+      this.#appendBlock(columns, from, Math.min(rows, from + blockRows));
   }
 
-  /** All rows of a partition in the order in which they came, up to the next call; they are gone afterwards. */
-  take(part: number): JoinedPages {
-    const last = this.#open[part];
-    const pages = [...this.#full[part]!, ...(last === undefined ? [] : [last])];
+  /**
+   * All rows of a partition user by user, up to the next call; they are gone afterwards.
+   *
+   * @param options - users: how many there are in the partition; shift: user `code` is number `code >> shift` there
+   */
+  take(part: number, { users, shift }: { readonly users: number; readonly shift: number }): RowsByUser {
+    this.#close(part);
+    const pages = this.#full[part]!;
     this.#full[part] = [];
-    this.#open[part] = undefined;
-    const joined = new JoinedPages(this.#shape, { pages, memory: this.#memory });
-    for (const page of pages) {
-      if (page instanceof Page) joined.appendPage(page);
-      else joined.appendStored(page, this.#file);
-    }
-    return joined;
+    const load = (page: Page | StoredPage): Page => this.#load(page);
+    return rowsByUser(this.#shape, { pages, load, users, shift, memory: this.#memory });
   }
 
   /** Gives up what lies on the disk. */
@@ -107,37 +111,126 @@ export class NarrowPartitions {
     this.#file.close();
   }
 
-  #deal(codes: Int32Array): Dealt {
+  /** A page as it is, or as it comes back from the disk into memory that the next one uses again. */
+  #load(page: Page | StoredPage): Page {
+    if (page instanceof Page) return page;
+    const words = this.#memory.words(rowsByUserColumns, page.rows * page.layout.stride);
+    return loadPage(page, this.#file, words);
+  }
+
+  /** Makes room in a row for what no batch before had. */
+  #fit({ words }: NarrowColumns): void {
+    const lacks = words.some((column, index) => column.length > 0 && this.#layout.words[index]! < 0);
+    if (!lacks) return;
+    this.#closeAll();
+    this.#layout = rowLayout(this.#shape, { hasHigh: true });
+  }
+
+  #appendBlock(columns: NarrowColumns, from: number, to: number): void {
+    const codes = columns.words[0]!;
+    const { stride } = this.#layout;
     const mask = this.count - 1;
-    const ends = new Int32Array(this.count + 2);
-    for (let row = 0; row < codes.length; row++) if (codes[row]! >= 0) ends[(codes[row]! & mask) + 2]! += 1;
-    for (let part = 2; part < ends.length; part++) ends[part]! += ends[part - 1]!;
-    const perm = this.#memory.words(0, ends[this.count + 1]!);
-    for (let row = 0; row < codes.length; row++)
-      if (codes[row]! >= 0) perm[ends[(codes[row]! & mask) + 1]!++] = row;
-    return { perm, starts: ends };
-  }
-
-  /** The page of a partition that has room. */
-  #pageOf(part: number): Page {
-    const page = this.#open[part];
-    if (page !== undefined && page.rows < page.capacity) return page;
-    if (page !== undefined) {
-      if (this.#isSpilling || this.#bytes > this.#budget) return this.#emptied(part, page);
-      this.#full[part]!.push(page);
+    const [next, ends, rows] = [this.#next, this.#ends, this.#targets];
+    let first = from;
+    for (let row = from; row < to; row++) {
+      const code = codes[row]!;
+      if (code < 0) {
+        rows[row - from] = -1;
+        continue;
+      }
+      const part = code & mask;
+      if (next[part] === ends[part]) {
+        this.#write(columns, { rows, base: from, from: first, to: row });
+        first = row;
+        this.#turn(part);
+      }
+      rows[row - from] = next[part]!;
+      next[part]! += stride;
     }
-    const next = new Page(this.#shape, { capacity: this.#pageRows, memory: this.#slabs });
-    this.#bytes += next.byteLength;
-    this.#open[part] = next;
-    return next;
+    this.#write(columns, { rows, base: from, from: first, to });
   }
 
-  /** Writes a page, which is used again, and those before it. */
-  #emptied(part: number, page: Page): Page {
-    if (!this.#isSpilling) this.#spillAll();
-    this.#full[part]!.push(storePage(page, this.#file));
-    page.rows = 0;
+  /** Writes rows whose places are known, column by column. */
+  #write({ words: columns, scores, texts, firstRow }: NarrowColumns, targets: Targets): void {
+    const { words } = this.#pages;
+    const { words: offsets, score } = this.#layout;
+    for (let column = 0; column < columns.length; column++) {
+      const source = columns[column]!;
+      const offset = offsets[column]!;
+      if (column === placeColumn) scatterPlaces(words, targets, { offset, firstRow });
+      else if (source.length > 0) scatterWords(words, targets, { offset, source });
+      else if (offset >= 0) scatterZeros(words, targets, offset);
+    }
+    if (scores !== undefined) scatterPairs(words, targets, { offset: score, source: scores });
+    if (texts !== undefined) this.#writeTexts(texts, columns[0]!, targets);
+  }
+
+  #writeTexts(
+    { bytes, ends }: NonNullable<NarrowColumns['texts']>,
+    codes: Int32Array,
+    { rows, base, from, to }: Targets,
+  ): void {
+    const { words } = this.#pages;
+    const { textEnd } = this.#layout;
+    const mask = this.count - 1;
+    for (let row = from; row < to; row++) {
+      const target = rows[row - base]!;
+      if (target < 0) continue;
+      const page = this.#open[codes[row]! & mask]!;
+      const before = page.bytes.length;
+      words[target + textEnd] = page.appendText(bytes, row === 0 ? 0 : ends[row - 1]!, ends[row]!);
+      this.#bytes += page.bytes.length - before;
+    }
+  }
+
+  /** Gives a partition a page that has room. */
+  #turn(part: number): void {
+    const page = this.#close(part);
+    if (page === undefined || this.#isSpilling || this.#bytes <= this.#budget) {
+      this.#begin(part);
+      return;
+    }
+    this.#spillAll();
+    this.#begin(part);
+  }
+
+  #begin(part: number): void {
+    if (!this.#pages.hasRoom) {
+      this.#closeAll();
+      this.#pages.renew();
+    }
+    const start = this.#pages.take();
+    const page = new Page(this.#layout, { words: this.#pages.words, start });
+    this.#bytes += this.#pageBytes;
+    this.#open[part] = page;
+    this.#next[part] = start;
+    this.#ends[part] = start + this.#pageRows * this.#layout.stride;
+  }
+
+  get #pageBytes(): number {
+    return 4 * this.#pageRows * this.#layout.stride;
+  }
+
+  /** Puts the open page of a partition, if it has one, with those that are full. */
+  #close(part: number): Page | undefined {
+    const page = this.#open[part];
+    if (page === undefined) return undefined;
+    page.rows = (this.#next[part]! - page.start) / page.layout.stride;
+    this.#open[part] = undefined;
+    this.#next[part] = this.#ends[part]!;
+    this.#full[part]!.push(this.#isSpilling ? this.#store(page) : page);
     return page;
+  }
+
+  #closeAll(): void {
+    for (let part = 0; part < this.count; part++) this.#close(part);
+  }
+
+  #store(page: Page): StoredPage {
+    const stored = storePage(page, this.#file);
+    this.#pages.give(page.words, page.start);
+    this.#bytes -= this.#pageBytes + page.bytes.length;
+    return stored;
   }
 
   #spillAll(): void {
@@ -145,7 +238,9 @@ export class NarrowPartitions {
     for (const pages of this.#full)
       for (let i = 0; i < pages.length; i++) {
         const page = pages[i]!;
-        if (page instanceof Page) pages[i] = storePage(page, this.#file);
+        if (page instanceof Page) pages[i] = this.#store(page);
       }
   }
 }
+
+const placeColumn = 1;

@@ -1,8 +1,10 @@
+import type { UserGroups } from '../records.ts';
 import { usesLengths, usesScores } from '../rule.ts';
 import type { TableSource } from '../tables/table-source.ts';
 import type { SelectionRequest } from './engine.ts';
 import { idsKind, integerWords, type NarrowIds, narrowIds, textRun } from './narrow-ids.ts';
-import { type JoinedPages, type NarrowColumns, type NarrowShape, wordColumns } from './narrow-page.ts';
+import { type NarrowColumns, type NarrowShape, wordColumns } from './narrow-page.ts';
+import type { RowsByUser } from './rows-by-user.ts';
 import type { Scratch } from './scratch.ts';
 import type { NarrowBatch } from './narrow-reader.ts';
 
@@ -10,8 +12,8 @@ import type { NarrowBatch } from './narrow-reader.ts';
 export interface NarrowRecords {
   /** Users of the partition, by their number there. */
   readonly users: { readonly length: number; textOf(user: number): string };
-  /** Row to user; -1 where there is none. */
-  readonly userOf: Int32Array;
+  /** Whose rows are whose. */
+  readonly groups: UserGroups;
   /** Row to row of the source. */
   readonly rowOf: Int32Array;
   readonly ids: NarrowIds;
@@ -68,30 +70,27 @@ function wholeNumbers(values: Float64Array, out: Int32Array): Int32Array {
 /**
  * The rows of a partition as records.
  *
- * @param context - shift: user `code` is number `code >> shift` in its partition
+ * @param context - users: of the partition; nameOf: of a row of the source that has no id
  */
 export function narrowRecords(
-  { words, scores, texts }: JoinedPages,
+  { groups, words, scores, texts }: RowsByUser,
   context: {
     readonly shape: NarrowShape;
-    readonly shift: number;
     readonly users: NarrowRecords['users'];
     readonly nameOf: (row: number) => string;
   },
 ): NarrowRecords {
-  const { shape, shift, users, nameOf } = context;
+  const { shape, users, nameOf } = context;
   const names = wordColumns(shape);
   const column = (name: string): Int32Array | undefined => words[names.indexOf(name)];
-  const userOf = column('user')!;
-  for (let row = 0; row < userOf.length; row++) userOf[row]! >>= shift;
   const rowOf = column('place')!;
   const [low, high] = [column('low'), column('high')];
   const integers = low === undefined || high === undefined ? undefined : { low, high };
   return {
     users,
-    userOf,
+    groups,
     rowOf,
-    ids: narrowIds({ integers, texts }, row => nameOf(rowOf[row]!)),
+    ids: narrowIds({ integers, texts, groups }, row => nameOf(rowOf[row]!)),
     measures: scores ?? column('length'),
     tokens: column('tokens'),
   };

@@ -150,7 +150,7 @@ describe('NarrowPartitions', () => {
     { minLength: 1, maxLength: 4 },
   );
 
-  it('gives back the rows of each partition in the order in which they came, in memory or from the disk', () => {
+  it('gives back the rows of each partition user by user in the order in which they came, in memory or from the disk', () => {
     const options = fc.record({
       count: fc.constantFrom(1, 4),
       rows: fc.constantFrom(1, 1e6),
@@ -182,11 +182,15 @@ describe('NarrowPartitions', () => {
           kept.push(...cells.filter(({ user }) => user >= 0));
         }
         for (let part = 0; part < option.count; part++) {
-          const expected = kept.filter(({ user }) => user % option.count === part);
-          const { words, scores, texts } = partitions.take(part);
+          const expected = kept
+            .filter(({ user }) => user % option.count === part)
+            .toSorted((a, b) => a.user - b.user || a.place - b.place);
+          const shift = Math.log2(option.count);
+          const { groups, words, scores, texts } = partitions.take(part, { users: 10, shift });
           const of = (name: string): number[] | undefined =>
             words[names.indexOf(name)] && [...words[names.indexOf(name)]!];
-          expect(of('user')).toEqual(expected.map(({ user }) => user));
+          const users = [...groups.rows].map(row => groups.starts.findLastIndex(start => start <= row));
+          expect(users.map(user => (user << shift) | part)).toEqual(expected.map(({ user }) => user));
           for (const name of ['place', 'low', 'length', 'tokens'])
             expect(of(name) ?? expected.map(cell => cell.place)).toEqual(expected.map(cell => cell.place));
           const high = of('high') ?? [];
@@ -196,7 +200,7 @@ describe('NarrowPartitions', () => {
           if (scores !== undefined) expect([...scores]).toEqual(expected.map(cell => cell.place / 3));
           if (texts !== undefined) {
             const found = expected.map((_, i) =>
-              Buffer.from(texts.bytes.subarray(i === 0 ? 0 : texts.ends[i - 1], texts.ends[i])).toString(),
+              Buffer.from(texts.bytes.subarray(texts.starts[i], texts.ends[i])).toString(),
             );
             expect(found).toEqual(expected.map(({ text }) => Buffer.from(text).toString()));
           }

@@ -1,6 +1,7 @@
 import type { Interval } from './accountant.ts';
 import { calibrateNoise } from './calibrate.ts';
 import { checkCount, checkPositive, DpError, invalid } from './check.ts';
+import { adaptiveClipping, sumNoiseMultiplier, type AdaptiveClippingQuestion } from './clipping.ts';
 import type { Neighbours } from './event.ts';
 import type { Conversion } from './group.ts';
 import {
@@ -34,6 +35,8 @@ export interface PlanningQuestion {
   readonly batchSize: number;
   readonly steps: number;
   readonly clipNorm: number;
+  /** Lets the clip follow a quantile of the gradient norms from `clipNorm` on; fixed where left out. */
+  readonly adaptiveClip?: AdaptiveClippingQuestion | undefined;
   readonly neighbours: Neighbours;
   /** `when` is `once` where left out; Group Privacy selects once whatever it says. */
   readonly selection: Omit<SelectionRule, 'when'> & {
@@ -53,7 +56,7 @@ export interface PlanOption {
   readonly plan: Plan;
   /** Certified; the upper end is at most the target, Infinity for shuffled sampling. */
   readonly epsilon: Interval;
-  /** Standard deviation of the noise on the averaged gradient, per coordinate, in units of the gradient. */
+  /** Standard deviation of the noise on the averaged gradient, per coordinate, in units of the gradient; at the first clip. */
   readonly noiseOnAverage: number;
   /**
    * Clip norm for users ÷ clip norm for records below which User-wise DP-SGD has less noise on the averaged
@@ -152,6 +155,10 @@ function optionOf(
         })
       : undefined;
   const noiseMultiplier = calibrated?.noiseMultiplier ?? given!;
+  const clipping =
+    question.adaptiveClip === undefined
+      ? undefined
+      : adaptiveClipping(question.adaptiveClip, { clipNorm, noiseMultiplier, expectedBatchSize });
   const plan = parsePlan({
     format: 'privacy-unit/plan',
     version: 1,
@@ -161,6 +168,7 @@ function optionOf(
     population,
     sampler,
     clipNorm,
+    clipping,
     noiseMultiplier,
     steps,
     delta,
@@ -174,7 +182,7 @@ function optionOf(
     calibrated === undefined || 'stepsPerEpoch' in sampler
       ? epsilonCurve(plan, [steps])[0]!
       : calibrated.epsilon;
-  const noiseOnAverage = (noiseMultiplier * clipNorm) / expectedBatchSize;
+  const noiseOnAverage = (sumNoiseMultiplier(plan) * clipNorm) / expectedBatchSize;
   return { mechanism, recordsPerUser, plan, epsilon, noiseOnAverage, notes: notesOf(question, plan) };
 }
 
@@ -226,6 +234,10 @@ function notesOf({ contributions, batchSize }: PlanningQuestion, plan: Plan): st
   if (sampler.kind === 'truncated-poisson' && recordsPerUser > 1)
     notes.push(
       `group-privacy, ${recordsPerUser} records per user: left out, as nothing is proved of groups under ${sampler.kind} sampling.`,
+    );
+  if (plan.clipping !== undefined)
+    notes.push(
+      `${option} noise on the sum is ${sumNoiseMultiplier(plan).toPrecision(4)} × the clip of a step, which pays for the count of ${over} within it.`,
     );
   notes.push(...deltaWarnings(plan));
   if (recordsPerUser > most)

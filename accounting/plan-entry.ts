@@ -9,6 +9,8 @@ export type {
   SelectionRule,
   SelectionStrategy,
 } from './plan.ts';
+export { adaptiveClipping, sumNoiseMultiplier } from './clipping.ts';
+export type { AdaptiveClipping, AdaptiveClippingQuestion } from './clipping.ts';
 export type { PrivacySpent } from './spent.ts';
 export { epsilonCurve, epsilonOfPlan, eventOfPlan } from './plan-epsilon.ts';
 export type { PlanEpsilon } from './plan-epsilon.ts';

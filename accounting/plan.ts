@@ -8,6 +8,7 @@ import {
   invalid,
   type CheckContext,
 } from './check.ts';
+import { checkClipping, readClipping, type AdaptiveClipping } from './clipping.ts';
 import { relations } from './epsilon.ts';
 import type { Neighbours } from './event.ts';
 import { belowOne, kindOf, listOf, objectOf, oneOf, orNull, readText, type Reader } from './fields.ts';
@@ -85,8 +86,14 @@ export interface Plan {
   /** Training users and the records that training may touch (after the cap where selection is `once`); public constants. */
   readonly population: { readonly users: number; readonly records: number };
   readonly sampler: SamplerPlan;
+  /** The clip, or the first one where it adapts. */
   readonly clipNorm: number;
-  /** Standard deviation of the noise ÷ clipNorm. */
+  /** How the clip adapts; a fixed one where left out. */
+  readonly clipping?: AdaptiveClipping | undefined;
+  /**
+   * Standard deviation of the noise ÷ clip of the step. With an adaptive clip that of clipped sum and count as one release: the
+   * noise on either is larger.
+   */
   readonly noiseMultiplier: number;
   readonly steps: number;
   readonly delta: number;
@@ -120,7 +127,7 @@ const readSampler: Reader<SamplerPlan> = (value, context) => {
   return read(value, context) as SamplerPlan;
 };
 
-const readPlan = objectOf<Plan>({
+const planReaders: { readonly [K in keyof Plan]-?: Reader<Plan[K]> } = {
   format: oneOf('privacy-unit/plan'),
   version: readVersion,
   mechanism: oneOf('group-privacy', 'user-wise'),
@@ -129,6 +136,7 @@ const readPlan = objectOf<Plan>({
   population: objectOf<Plan['population']>({ users: checkCount, records: checkCount }),
   sampler: readSampler,
   clipNorm: checkPositive,
+  clipping: readClipping,
   noiseMultiplier: checkPositive,
   steps: checkCount,
   delta: checkDelta,
@@ -157,16 +165,17 @@ const readPlan = objectOf<Plan>({
     { privacyCost: [] },
   ),
   heldOut: objectOf<Plan['heldOut']>({ fraction: belowOne, seed: readText }),
-});
+};
+const readPlan = objectOf<Plan>(planReaders, { clipping: undefined });
 
 /**
  * Takes a value from outside as a plan, or says which field is wrong and what it holds.
  *
  * Nothing is repaired and, but for an absent `selection.privacyCost`, nothing filled in: a missing key, an unknown one
- * and a contradiction between fields are errors.
+ * and a contradiction between fields are errors. `clipping` may be left out, which is the same as `{ kind: 'fixed' }`.
  *
  * @param json - parsed JSON
- * @returns a plan that serialises to the same JSON, `selection.privacyCost` always written
+ * @returns a plan that serialises to the same JSON, `selection.privacyCost` always written and a fixed `clipping` never
  * @throws DpError `INVALID_ARGUMENT`
  * @example
  * ```ts
@@ -193,6 +202,7 @@ function readVersion(value: unknown, context: CheckContext): 1 {
 }
 
 function checkConsistency(plan: Plan): void {
+  checkClipping(plan, { verb });
   checkSampler(plan);
   checkSelection(plan);
 }

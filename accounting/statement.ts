@@ -1,5 +1,6 @@
 import type { Bound, Interval } from './accountant.ts';
 import { checkCount, DpError } from './check.ts';
+import { sumNoiseMultiplier } from './clipping.ts';
 import type { BoundsByAccountant } from './epsilon.ts';
 import type { BoundsByConversion } from './group.ts';
 import { deltaWarnings, type Plan } from './plan.ts';
@@ -32,6 +33,7 @@ export interface Statement {
   readonly neighbours: Plan['neighbours'];
   readonly mechanism: Plan['mechanism'];
   readonly clipNorm: number;
+  readonly clipping?: Plan['clipping'];
   readonly noiseMultiplier: number;
   readonly sampling: Plan['sampler'] & { readonly performed: string };
   readonly steps: { readonly planned: number; readonly counted: number };
@@ -167,7 +169,7 @@ export function statementRows(statement: Statement): StatementRow[] {
       `one user with all of their text; at most ${unit.recordsPerUser} of their records are used${selection.when === 'per-draw' ? ' each time they are drawn' : ''}`,
     ],
     ['Neighbours', neighbours],
-    ['Mechanism', mechanismInWords(statement)],
+    ['Mechanism', ...mechanismInWords(statement)],
     [
       'Sampling',
       sampling.performed,
@@ -202,10 +204,19 @@ function guaranteeInWords({ lower, upper }: Interval, delta: number): string {
     : `epsilon at most ${upward(upper)} (and ${least}) at delta ${delta}`;
 }
 
-function mechanismInWords({ mechanism, noiseMultiplier, clipNorm }: Statement): string {
+function mechanismInWords(statement: Statement): string[] {
+  const { mechanism, noiseMultiplier, clipNorm, clipping } = statement;
   const unit =
     mechanism === 'user-wise' ? 'User-wise DP-SGD: user averages' : 'Group Privacy: record gradients';
-  return `${unit} clipped to ${clipNorm}, Gaussian noise of ${atLeast(noiseMultiplier)} × that`;
+  const noise = `Gaussian noise of ${atLeast(sumNoiseMultiplier(statement))} × that`;
+  if (clipping === undefined) return [`${unit} clipped to ${clipNorm}, ${noise}`];
+  const { targetQuantile, learningRate, minimum, maximum } = clipping;
+  const units = mechanism === 'user-wise' ? 'users' : 'records';
+  return [
+    `${unit} clipped to an adaptive clip, at first ${clipNorm}, ${noise}`,
+    `the clip follows quantile ${targetQuantile} of the gradient norms at rate ${learningRate}, from ${minimum} to ${maximum}: each step also releases the number of ${units} within it, with Gaussian noise of ${atLeast(clipping.countNoise)}`,
+    `sum and number together have noise multiplier ${atLeast(noiseMultiplier)}, which is what the accountant counts`,
+  ];
 }
 
 function boundLines(bounds: Readonly<Record<string, Bound | undefined>>): string[] {

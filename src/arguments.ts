@@ -45,6 +45,18 @@ export function delta(name: string): ArgumentParser<number> {
   return text => checkDelta(spelled(text), { verb, name });
 }
 
+/** Parser of a quantile strictly between 0 and 1. */
+export function quantile(name: string): ArgumentParser<number> {
+  return text => {
+    const value = checkPositive(spelled(text), { verb, name });
+    if (value < 1) return value;
+    throw new DpError(
+      'INVALID_ARGUMENT',
+      `Cannot ${verb}: ${name} is ${text}. Give a share below 1, such as 0.5.`,
+    );
+  };
+}
+
 /** Parser of a share in [0, 1): at least someone is left on the other side. */
 export function share(name: string): ArgumentParser<number> {
   return text => {

@@ -27,6 +27,7 @@ const codeOf: Record<DpErrorCode, ExitCode> = {
   BUDGET_UNREACHABLE: exitCodes.usage,
   OUTPUT_EXISTS: exitCodes.outputExists,
   CHECK_FAILED: exitCodes.checkFailed,
+  INCONCLUSIVE: exitCodes.inconclusive,
   ENGINE_UNAVAILABLE: exitCodes.engineFailed,
   ENGINE_FAILED: exitCodes.engineFailed,
   INTERRUPTED: exitCodes.interrupted,

@@ -114,6 +114,7 @@ export function addStartOptions(command: Command): Command {
 export interface SaveOptions {
   readonly save?: SaveLayout;
   readonly saveType?: StorageType;
+  readonly baseName?: string;
 }
 
 /** Adds the options for what is written of a trained model. */
@@ -130,16 +131,32 @@ export function addSaveOptions(command: Command): Command {
       'float32 (loses nothing), float16 or bfloat16',
       choice('--save-type', ['float32', 'float16', 'bfloat16']),
       'float32',
+    )
+    .option(
+      '--base-name <name>',
+      'what --save adapter calls the model that the adapters belong to, such as openai-community/gpt2 ' +
+        '(default: as the adapter that training starts from, else the relative path to its folder)',
     );
+}
+
+function checkBaseName(baseName: string | undefined, layout: SaveLayout): void {
+  if (baseName === undefined || (baseName !== '' && layout === 'adapter')) return;
+  const reason =
+    baseName === '' ? '--base-name is empty' : `--base-name goes with --save adapter, not ${layout}`;
+  throw new DpError(
+    'INVALID_ARGUMENT',
+    `Cannot train: ${reason}. Give a name with --save adapter, or leave it out.`,
+  );
 }
 
 /** How a trained model is written; refuses before training what could not be written after it. */
 export function saveOptionsOf(
-  { save, saveType }: SaveOptions,
+  { save, saveType, baseName }: SaveOptions,
   model: LanguageModel,
-): { layout: SaveLayout; type: StorageType } {
+): { layout: SaveLayout; type: StorageType; baseName: string | undefined } {
   const { spec } = model;
   const layout = save ?? portableLayout(spec);
+  checkBaseName(baseName, layout);
   if (layout === 'adapter' && (spec.lora === null || baseFolderOf(model) === undefined)) {
     const lacking =
       spec.lora === null ? 'there are no adapters' : 'the model that they belong to lies in no folder';
@@ -149,7 +166,7 @@ export function saveOptionsOf(
       `Cannot train: --save is adapter, but ${lacking}. ${advice}, or save the model whole.`,
     );
   }
-  return { layout, type: saveType ?? 'float32' };
+  return { layout, type: saveType ?? 'float32', baseName };
 }
 
 /** The model of a folder that says of itself that it is public. */

@@ -56,6 +56,7 @@ const loaders: Readonly<Record<string, () => Promise<Maker>>> = {
   train: async () => (await import('./commands/train.ts')).trainCommand,
   pretrain: async () => (await import('./commands/pretrain.ts')).pretrainCommand,
   study: async () => (await import('./commands/study.ts')).studyCommand,
+  audit: async () => (await import('./commands/audit.ts')).auditCommand,
   doctor: async () => (await import('./commands/doctor.ts')).doctorCommand,
   demo: async () => (await import('./commands/demo.ts')).demoCommand,
 };
@@ -65,6 +66,13 @@ function neededMakers(name: string | undefined): Promise<Maker[]> {
   const named = name !== undefined && Object.hasOwn(loaders, name) ? [loaders[name]!] : undefined;
   const chosen = named ?? (name === '--version' ? [] : Object.values(loaders));
   return Promise.all(chosen.map(load => load()));
+}
+
+/** Common options belong to the commands that do something; those that only gather others pass the settings on. */
+function withSettings(command: Command, program: Command): Command {
+  for (const part of command.commands) part.copyInheritedSettings(program);
+  const complete = command.commands.length === 0 ? addCommonOptions(command) : command;
+  return complete.copyInheritedSettings(program);
 }
 
 function buildProgram(host: Host, makers: readonly Maker[], argv: readonly string[]): Command {
@@ -81,7 +89,7 @@ function buildProgram(host: Host, makers: readonly Maker[], argv: readonly strin
       outputError: () => undefined,
     });
   for (const make of makers) {
-    program.addCommand(addCommonOptions(make(deliver)).copyInheritedSettings(program));
+    program.addCommand(withSettings(make(deliver), program));
   }
   return program;
 }

@@ -15,6 +15,7 @@ function expectAbout(actual: unknown, value: number, unit: number): void {
 function load(specifier: string): Promise<Record<string, unknown>> {
   const path = specifier
     .replace(/^privacy-unit\/accounting\/plan$/, 'accounting/plan-entry.ts')
+    .replace(/^privacy-unit\/accounting\/audit$/, 'accounting/audit/index.ts')
     .replace(/^privacy-unit\/(\w+)$/, '$1/index.ts');
   return path.startsWith('node:') ? import(path) : import(`${root}${path}`);
 }

@@ -103,7 +103,10 @@ describe('the house', () => {
       typeof entry === 'string' ? entry : entry.default,
     );
     const sources = [...targets, ...Object.values(manifest.bin)].map(target =>
-      target.replace(/^(\.\/)?dist\//, '').replace(/\.js$/, '.ts'),
+      target
+        .replace(/^(\.\/)?dist\//, '')
+        .replace(/^bin\//, 'src/')
+        .replace(/\.js$/, '.ts'),
     );
     expect(sources.filter(source => !existsSync(root + source))).toEqual([]);
   });

@@ -3,6 +3,7 @@ import { endianness } from 'node:os';
 import { DpError } from '../accounting/check.ts';
 import { bytesOf, sha256 } from './digest.ts';
 import type { OptimizerState } from './optimizer.ts';
+import type { ClipState } from './step-clip.ts';
 
 /** What a run needs to go on; all of it is post-processing of noised sums. */
 export interface Checkpoint {
@@ -11,6 +12,8 @@ export interface Checkpoint {
   /** Trainable parameters, one after the other in the order of the model. */
   readonly parameters: Float32Array;
   readonly optimizer: OptimizerState;
+  /** Where an adaptive clip stands; absent with a fixed one. */
+  readonly clip?: ClipState | undefined;
 }
 
 interface CheckpointHeader {
@@ -20,6 +23,7 @@ interface CheckpointHeader {
   readonly planHash?: string;
   readonly step: number;
   readonly updates: number;
+  readonly clip?: ClipState | undefined;
   /** Length of every array, parameters first. */
   readonly lengths: readonly number[];
 }
@@ -55,6 +59,7 @@ export function encodeCheckpoint(checkpoint: Checkpoint, planHash: string): Buff
     planHash,
     step: checkpoint.step,
     updates: checkpoint.optimizer.updates,
+    clip: checkpoint.clip,
     lengths: arrays.map(array => array.length),
   };
   const text = Buffer.from(JSON.stringify(header));
@@ -87,8 +92,8 @@ export function decodeCheckpoint(bytes: Uint8Array, path: string): Checkpoint {
     return array;
   });
   const [parameters = new Float32Array(0), ...moments] = arrays;
-  const { step, updates } = header;
-  return { step, parameters, optimizer: { updates, moments } };
+  const { step, updates, clip } = header;
+  return { step, parameters, optimizer: { updates, moments }, clip };
 }
 
 /**

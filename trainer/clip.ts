@@ -21,6 +21,11 @@ export interface GradientSource {
 export interface ClippedSum {
   /** Shape [trainable values]; the same memory every step. */
   readonly sum: Float64Array;
+  /**
+   * Units within the clip less units beyond it, halved: a unit adds 1/2, or takes 1/2 off where its norm is longer or not
+   * finite, or neither with a gradient of zero, as if it were not there. Half counts are exact. Not private before noise.
+   */
+  readonly balance: number;
   /** Mean loss of the units drawn, null where none was; not private. */
   readonly meanLoss: number | null;
   /** Units whose gradient was longer than the clip; not private. */
@@ -51,24 +56,35 @@ export function graphClip(clipNorm: number): number {
   return clipNorm * (1 - roundingMargin);
 }
 
+const nothing = { finite: 0, loss: 0, clipped: 0, notFinite: 0, balance: 0 };
+
+function balanceOf(norm: number, clipNorm: number): number {
+  if (norm === 0) return 0;
+  return norm <= clipNorm ? 0.5 : -0.5;
+}
+
 /** Adds up clipped gradients in float64. */
 export class ClippedSums {
   readonly #gradients: GradientSource;
-  readonly #clipNorm: number;
   readonly #sum: Float64Array;
   #whole: Float64Array | undefined;
-  #totals = { finite: 0, loss: 0, clipped: 0, notFinite: 0 };
+  #clipNorm = 0;
+  #totals = { ...nothing };
 
-  /** @param options - clipNorm: as in the plan */
-  constructor(gradients: GradientSource, options: { clipNorm: number }) {
+  constructor(gradients: GradientSource) {
     this.#gradients = gradients;
-    this.#clipNorm = graphClip(options.clipNorm);
     this.#sum = new Float64Array(gradients.size);
   }
 
-  clear(): void {
+  /**
+   * Begins a new sum.
+   *
+   * @param clipNorm - of its step, before the margin for rounding
+   */
+  begin(clipNorm: number): void {
+    this.#clipNorm = graphClip(clipNorm);
     this.#sum.fill(0);
-    this.#totals = { finite: 0, loss: 0, clipped: 0, notFinite: 0 };
+    this.#totals = { ...nothing };
   }
 
   /** Adds whole units, which the engine clips one by one. */
@@ -97,10 +113,10 @@ export class ClippedSums {
     addScaled(this.#sum, { sums: [whole], scale: Math.min(1, this.#clipNorm / norm) });
   }
 
-  /** What was added since `clear()`. */
+  /** What was added since `begin()`. */
   result(): ClippedSum {
-    const { finite, loss, clipped, notFinite } = this.#totals;
-    return { sum: this.#sum, meanLoss: finite === 0 ? null : loss / finite, clipped, notFinite };
+    const { finite, loss, clipped, notFinite, balance } = this.#totals;
+    return { sum: this.#sum, balance, meanLoss: finite === 0 ? null : loss / finite, clipped, notFinite };
   }
 
   #note(loss: number, norm: number): void {
@@ -110,6 +126,7 @@ export class ClippedSums {
     totals.loss += finite ? loss : 0;
     totals.clipped += finite && norm > this.#clipNorm ? 1 : 0;
     totals.notFinite += finite ? 0 : 1;
+    totals.balance += balanceOf(norm, this.#clipNorm);
   }
 }
 

@@ -2,14 +2,22 @@ import { DpError } from '../accounting/check.ts';
 import type { MicroBatch } from './batches.ts';
 import type { BatchGradients, GradientSource } from './clip.ts';
 import type { DeviceTensor, Engine, HostTensor, Program } from './engines/engine.ts';
-import { buildEvaluationGraph, buildStepGraph } from './model/step.ts';
+import { buildEvaluationGraph, buildGradientGraph, buildStepGraph } from './model/step.ts';
 import { parametersOf, type Model, type ModelSpec } from './model/gpt.ts';
 import { trainableSize, trainableSlices } from './parameters.ts';
+
+/** What a step without privacy gives back. */
+export interface PlainGradient {
+  readonly rowLosses: Float32Array;
+  readonly sums: readonly Float32Array[];
+}
 
 /** A model whose parameters lie with an engine, ready for runs of the step and evaluation graphs. */
 export interface DeviceModel extends GradientSource {
   /** Replaces the trainable values; frozen ones were uploaded once. */
   setTrainable(flat: Float32Array): void;
+  /** Loss of each row and the gradient of their sum, nothing clipped: one array a trainable parameter. */
+  gradient(batch: MicroBatch): Promise<PlainGradient>;
   /** Weighted negative log-likelihood of each row, without gradients. */
   evaluate(batch: MicroBatch): Promise<Float32Array>;
   dispose(): void;
@@ -66,14 +74,16 @@ function compileStep(spec: ModelSpec, options: { engine: Engine; batch: MicroBat
   return programOf(engine, key, () => engine.compile(buildStepGraph(spec, batch.shape)));
 }
 
-function compileEvaluation(
+/** Compiles a graph of rows that belong to no unit. */
+function compileRows(
   spec: ModelSpec,
-  options: { engine: Engine; batch: MicroBatch },
+  options: { engine: Engine; batch: MicroBatch; kind: 'gradient' | 'evaluation' },
 ): Promise<Program> {
-  const { engine, batch } = options;
+  const { engine, batch, kind } = options;
   const shape = { rows: batch.shape.units * batch.shape.rowsPerUnit, tokens: batch.shape.tokens };
-  const key = JSON.stringify(['evaluation', spec, shape]);
-  return programOf(engine, key, () => engine.compile(buildEvaluationGraph(spec, shape)));
+  const build = kind === 'gradient' ? buildGradientGraph : buildEvaluationGraph;
+  const key = JSON.stringify([kind, spec, shape]);
+  return programOf(engine, key, () => engine.compile(build(spec, shape)));
 }
 
 /** Uploads a model. Its graphs are compiled lazily, one for each shape that occurs. */
@@ -109,8 +119,14 @@ export function openDeviceModel(model: Model, engine: Engine): DeviceModel {
       const [losses, norms, ...sums] = await run(compileStep(spec, { engine, batch }), { feeds, names });
       return { losses: losses!, norms: norms!, sums };
     },
+    async gradient(batch): Promise<PlainGradient> {
+      const compiled = compileRows(spec, { engine, batch, kind: 'gradient' });
+      const names = ['rowLoss', ...slices.map(slice => `gradient:${slice.name}`)];
+      const [rowLosses, ...sums] = await run(compiled, { feeds: uploadBatch(engine, batch), names });
+      return { rowLosses: rowLosses!, sums };
+    },
     async evaluate(batch): Promise<Float32Array> {
-      const compiled = compileEvaluation(spec, { engine, batch });
+      const compiled = compileRows(spec, { engine, batch, kind: 'evaluation' });
       const [rowLoss] = await run(compiled, { feeds: uploadBatch(engine, batch), names: ['rowLoss'] });
       return rowLoss!;
     },

@@ -60,6 +60,7 @@ export {
   type StepRecord,
   type StepSeal,
 } from './mechanism.ts';
+export type { ClipState, StepClip } from './step-clip.ts';
 export { addGaussianNoise, noiseGrid } from './noise.ts';
 export {
   ballsInBinsSampler,
@@ -75,3 +76,16 @@ export { learningRateAt, type Schedule } from './schedule.ts';
 export { countNoised, readLedger, type EpsilonSoFar, type LedgerEntry } from './ledger.ts';
 export { checkDraws } from './check-draws.ts';
 export { commitmentOf, deriveKey, type RandomBits, type RandomWords, type StepPoint } from './randomness.ts';
+export { auditLedger, type AuditLedgerOptions, type LedgerAudit } from './audit/audit-ledger.ts';
+export type { ChainBreak, ChainFault, ChainState } from './audit/chain.ts';
+export type { ReplayAnswer, ReplayInputs } from './audit/replay.ts';
+export type { LedgerClaim } from './audit/spent-epsilon.ts';
+export {
+  signRun,
+  verifyEvidence,
+  type EvidenceCheck,
+  type EvidenceVerification,
+} from './evidence/evidence.ts';
+export { looksLikeEnvelope, preAuthentication } from './evidence/dsse.ts';
+export { inclusionProof, isIncluded, merkleRoot } from './evidence/merkle.ts';
+export type { Subject, TrainingPredicate, TrainingStatement } from './evidence/statement.ts';

@@ -1,7 +1,9 @@
 import { closeSync, existsSync, fstatSync, fsyncSync, openSync, readFileSync, truncateSync } from 'node:fs';
 import { DpError } from '../accounting/check.ts';
+import type { Plan } from '../accounting/plan.ts';
 import { sha256 } from './digest.ts';
 import { onDisk, writeWhole } from './durable.ts';
+import type { ClipState } from './step-clip.ts';
 
 /** First line of a ledger: what the run is bound to. */
 export interface HeaderEntry {
@@ -10,6 +12,8 @@ export interface HeaderEntry {
   /** 1 in ledgers of earlier releases, whose steps can be counted but not repeated. */
   readonly version: 1 | 2;
   readonly planHash: string;
+  /** The plan itself, for auditors; absent in ledgers of earlier releases. */
+  readonly plan?: Plan | undefined;
   readonly tableDigest: string;
   /** Of the parameters that training starts from. */
   readonly modelDigest: string;
@@ -30,6 +34,8 @@ export interface EpsilonSoFar {
   readonly steps: number;
   /** At the plan's δ; null where no upper bound is proved. */
   readonly epsilonUpper: number | null;
+  /** There in that case alone: how bad the guarantee after `steps` steps is at least. */
+  readonly epsilonLower?: number | undefined;
 }
 
 /** Written before the noise of a step is drawn; each such line counts as one step, used or not. */
@@ -40,10 +46,16 @@ export interface NoisedEntry {
   readonly attempt?: number | undefined;
   /** Units drawn; never used as a denominator. */
   readonly drawSize: number;
+  /** Of these, units left out because their gradient was not finite; absent where there are none. */
+  readonly notFinite?: number | undefined;
   /** HMAC-SHA-256 of the units drawn under the sampling key. */
   readonly participationDigest?: string | undefined;
+  /** Of the plan: with an adaptive clip that of sum and count together. */
   readonly noiseMultiplier: number;
+  /** What this step clips to. */
   readonly clipNorm: number;
+  /** With an adaptive clip, from the second step on: the noised share of units within the clip, released by the step before. */
+  readonly previousFraction?: number | undefined;
   /** HMAC-SHA-256 of the clipped sum, before noise, under a key that stays secret. */
   readonly clippedSumDigest?: string | undefined;
   readonly soFar?: EpsilonSoFar | undefined;
@@ -54,6 +66,8 @@ export interface CheckpointEntry {
   readonly kind: 'checkpoint';
   readonly step: number;
   readonly digest: string;
+  /** Where an adaptive clip stands. */
+  readonly clip?: ClipState | undefined;
 }
 
 /**
@@ -88,7 +102,8 @@ export interface Ledger {
   close(): void;
 }
 
-const origin = '0'.repeat(64);
+/** What the first line has for the hash of the line before it. */
+export const origin: string = '0'.repeat(64);
 const sealedLine = /^(?<body>\{.*),"hash":"(?<hash>[0-9a-f]{64})"\}$/;
 
 function seal(entry: LedgerEntry, previous: string): { line: string; hash: string } {
@@ -105,6 +120,25 @@ function broken(path: string, line: number): DpError {
   );
 }
 
+/** A line of a ledger, with the hash of the line before it and its own. */
+export interface SealedEntry {
+  readonly entry: LedgerEntry;
+  readonly previous: string;
+  readonly hash: string;
+}
+
+/** Opens a line; undefined where its content is not what its hash is of. Fields are as they come, unchecked. */
+export function unseal(line: string): SealedEntry | undefined {
+  const { body, hash } = sealedLine.exec(line)?.groups ?? {};
+  if (body === undefined || hash === undefined || sha256(`${body}}`) !== hash) return undefined;
+  try {
+    const { previous, ...entry }: LedgerEntry & { previous: string } = JSON.parse(`${body}}`);
+    return { entry, previous, hash };
+  } catch {
+    return undefined;
+  }
+}
+
 function readChain(path: string): { entries: LedgerEntry[]; head: string; bytes: number } {
   const text = readFileSync(path, 'utf8');
   // A crash in the middle of an append leaves a line without its end. Its noise was never drawn.
@@ -112,13 +146,11 @@ function readChain(path: string): { entries: LedgerEntry[]; head: string; bytes:
   const entries: LedgerEntry[] = [];
   let head = origin;
   for (const [index, line] of whole.split('\n').slice(0, -1).entries()) {
-    const { body, hash } = sealedLine.exec(line)?.groups ?? {};
-    if (body === undefined || hash === undefined || sha256(`${body}}`) !== hash)
-      throw broken(path, index + 1);
-    const { previous, ...entry }: LedgerEntry & { previous: string } = JSON.parse(`${body}}`);
-    if (previous !== head || (index === 0) !== (entry.kind === 'header')) throw broken(path, index + 1);
-    entries.push(entry);
-    head = hash;
+    const sealed = unseal(line);
+    const isInPlace = sealed?.previous === head && (index === 0) === (sealed.entry.kind === 'header');
+    if (sealed === undefined || !isInPlace) throw broken(path, index + 1);
+    entries.push(sealed.entry);
+    head = sealed.hash;
   }
   return { entries, head, bytes: Buffer.byteLength(whole) };
 }

@@ -1,3 +1,4 @@
+import { sumNoiseMultiplier } from '../accounting/clipping.ts';
 import type { Plan } from '../accounting/plan.ts';
 import { drawSeed } from '../selection/chunks.ts';
 import { packUnits, type PackOptions, type UnitRows } from './batches.ts';
@@ -7,29 +8,37 @@ import { bytesOf } from './digest.ts';
 import { addGaussianNoise } from './noise.ts';
 import { openPointSampler } from './point-sampler.ts';
 import { deriveKey, digestAt, openPointBits, type StepPoint } from './randomness.ts';
+import { StepClip, type ClipState } from './step-clip.ts';
 
 /** What a ledger holds of a step so that the step can be told again, without telling what was in it. */
 export interface StepSeal {
   /** Keyed digest of the units drawn, under the sampling key: an auditor who is shown that key can redraw and check them. */
   readonly participationDigest: string;
-  /** Keyed digest of the clipped sum before noise, bit for bit. */
+  /** Keyed digest of the clipped sum before noise, bit for bit; with an adaptive clip of the clip and the count within it too. */
   readonly clippedSumDigest: string;
 }
 
 /** The randomised part of a step, in the order in which it happens. */
 export interface Mechanism {
+  /** The clip of the step to come. */
+  readonly clip: StepClip;
   /** Positions of the units that take part in this step: a function of the key and the point alone. */
   sample(point: StepPoint): Int32Array;
   /** Clips each unit once and adds them up. `step` seeds the selection where it is per draw. */
   clippedSum(drawn: Int32Array, step: number): Promise<ClippedSum>;
   /** Digests of what the step is about to release. */
-  seal(point: StepPoint, made: { drawn: Int32Array; sum: Float64Array }): StepSeal;
+  seal(point: StepPoint, made: { drawn: Int32Array } & Pick<ClippedSum, 'sum' | 'balance'>): StepSeal;
   /**
-   * Adds N(0, (noiseMultiplier × clipNorm)²) to every coordinate of the sum. The noise is a function of
-   * the key, the point and the digest of the sum: two different sums never meet the same noise, even
-   * where a ledger was tampered with.
+   * Adds N(0, (noiseMultiplier × clip)²) to every coordinate of the sum, a little more with an adaptive clip: see
+   * `sumNoiseMultiplier`. The noise is a function of the key, the point and the digest of the sum: two different sums
+   * never meet the same noise, even where a ledger was tampered with.
    */
   addNoise(sum: Float64Array, point: StepPoint & Pick<StepSeal, 'clippedSumDigest'>): void;
+  /**
+   * Releases the noised share of units within the clip and moves the clip by it: 1/2 + noised balance ÷ expected batch
+   * size, whatever number of units was drawn. A fixed clip releases nothing and stays.
+   */
+  moveClip(balance: number, point: StepPoint & Pick<StepSeal, 'clippedSumDigest'>): void;
   /** Divides by the plan's expected batch size, whatever number of units was drawn. */
   average(sum: Float64Array): void;
 }
@@ -42,6 +51,8 @@ export interface MechanismOptions {
   readonly packing: PackOptions;
   /** Secret key of the run. */
   readonly key: Uint8Array;
+  /** Where the clip stood when the run was cut off; the plan's first one where left out. */
+  readonly clip?: ClipState | undefined;
 }
 
 /**
@@ -74,7 +85,7 @@ export function unitsOf(
 /**
  * The randomised part of both mechanisms of arXiv 2406.14322: the plan's sampling over units,
  * one clip per unit (a user's gradient is the mean over its records, taken before the clip),
- * noise on the sum, a fixed denominator.
+ * noise on the sum, a fixed denominator. An adaptive clip adds the noised count of units within it.
  */
 export function openMechanism(options: MechanismOptions): Mechanism {
   const { plan, gradients, packing, key } = options;
@@ -84,24 +95,40 @@ export function openMechanism(options: MechanismOptions): Mechanism {
   const noiseBits = openPointBits(deriveKey(key, 'noise'));
   const bits = openPointBits(samplingKey);
   const sampler = openPointSampler(plan.sampler, { population: units.count, bits });
-  const sums = new ClippedSums(gradients, plan);
+  const sums = new ClippedSums(gradients);
+  const clip = new StepClip(plan, options.clip);
+  const { clipping } = plan;
+  const sumNoise = sumNoiseMultiplier(plan);
   return {
+    clip,
     sample: point => sampler.draw(point),
     async clippedSum(drawn, step): Promise<ClippedSum> {
       const rows = Array.from(drawn, unit => units.rowsAt(unit, step));
       const packed = packUnits(rows, packing);
-      sums.clear();
+      sums.begin(clip.norm);
       for (const batch of packed.batches) await sums.add(batch);
       for (const parts of packed.oversized) await sums.addOversized(parts);
       return sums.result();
     },
-    seal: (point, { drawn, sum }) => ({
+    seal: (point, { drawn, sum, balance }) => ({
       participationDigest: digestAt(point, { key: samplingKey, bytes: bytesOf(drawn) }),
-      clippedSumDigest: digestAt(point, { key: digestKey, bytes: bytesOf(sum) }),
+      clippedSumDigest: digestAt(point, {
+        key: digestKey,
+        bytes: bytesOf(sum),
+        // The clip scales the noise: without it here, equal sums at two clips would meet the same noise at two scales.
+        more: clipping === undefined ? undefined : bytesOf(Float64Array.of(balance, clip.norm)),
+      }),
     }),
     addNoise(sum, point): void {
       noiseBits.seek(point, point.clippedSumDigest);
-      addGaussianNoise(sum, { standardDeviation: plan.noiseMultiplier * plan.clipNorm, bits: noiseBits });
+      addGaussianNoise(sum, { standardDeviation: sumNoise * clip.norm, bits: noiseBits });
+    },
+    moveClip(balance, point): void {
+      if (clipping === undefined) return;
+      noiseBits.seek(point, `${point.clippedSumDigest}\0count`);
+      const count = Float64Array.of(balance);
+      addGaussianNoise(count, { standardDeviation: clipping.countNoise, bits: noiseBits });
+      clip.move(0.5 + count[0]! / plan.sampler.expectedBatchSize);
     },
     average(sum): void {
       for (let index = 0; index < sum.length; index += 1) sum[index]! /= plan.sampler.expectedBatchSize;
@@ -113,9 +140,11 @@ export function openMechanism(options: MechanismOptions): Mechanism {
 export type StepPhase = 'sampled' | 'summed' | 'logged' | 'noised' | 'updated' | 'saved';
 
 /** What is written down of a step before its noise is drawn. */
-export interface StepRecord extends StepPoint, StepSeal {
+export interface StepRecord extends StepPoint, StepSeal, ClipState {
   /** Units drawn; never used as a denominator. */
   readonly drawSize: number;
+  /** Of these, units left out because their gradient was not finite; absent where there are none. */
+  readonly notFinite?: number | undefined;
 }
 
 /** The book that a step is entered in before its noise is drawn. */
@@ -159,12 +188,16 @@ export async function privateGradient(
     const summed = await mechanism.clippedSum(drawn, step);
     onPhase?.('summed', step);
     const drawSize = drawn.length;
-    const record = { ...point, drawSize, ...mechanism.seal(point, { drawn, sum: summed.sum }) };
+    const { sum, balance, notFinite } = summed;
+    const leftOut = notFinite > 0 ? { notFinite } : {};
+    const seal = mechanism.seal(point, { drawn, sum, balance });
+    const record = { ...point, drawSize, ...leftOut, ...mechanism.clip.state, ...seal };
     if (!book.enter(record)) continue;
     onPhase?.('logged', step);
-    mechanism.addNoise(summed.sum, record);
+    mechanism.addNoise(sum, record);
+    mechanism.moveClip(balance, record);
     onPhase?.('noised', step);
-    mechanism.average(summed.sum);
-    return { gradient: summed.sum, drawSize, summed };
+    mechanism.average(sum);
+    return { gradient: sum, drawSize, summed };
   }
 }

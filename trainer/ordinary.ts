@@ -1,13 +1,13 @@
 import { setImmediate } from 'node:timers/promises';
 import { checkCount, DpError } from '../accounting/check.ts';
 import { packRows, physicalLimits } from './batches.ts';
-import { addScaled, noClip } from './clip.ts';
+import { addScaled } from './clip.ts';
 import { openDeviceModel, type DeviceModel } from './device.ts';
 import { sha256 } from './digest.ts';
 import type { Engine } from './engines/engine.ts';
 import type { LanguageModel } from './language-model.ts';
 import { applyUpdate, openOptimizer } from './optimizer.ts';
-import { flattenTrainable } from './parameters.ts';
+import { checkFinite, flattenTrainable } from './parameters.ts';
 import { openBits, type RandomBits } from './randomness.ts';
 import { learningRateAt } from './schedule.ts';
 import { resolveSettings, type LossPoint, type TrainingSettings } from './settings.ts';
@@ -51,7 +51,8 @@ const longestStretch = 8;
  * Ordinary training: shuffled epochs, the mean over a batch's tokens, no clip, no noise.
  *
  * @returns values for the model's trainable parameters
- * @throws `INVALID_DATA` where there is nothing to train on; `INTERRUPTED` after `signal`
+ * @throws `INVALID_DATA` where there is nothing to train on; `INVALID_ARGUMENT` where the learning rate drives
+ *   parameters to infinity; `INTERRUPTED` after `signal`
  */
 export async function trainOrdinarily(options: OrdinaryOptions): Promise<OrdinaryResult> {
   const { model, engine, settings, sequences } = options;
@@ -96,6 +97,7 @@ async function descend(device: DeviceModel, options: OrdinaryOptions): Promise<O
     lossCurve.push({ step: step + 1, loss });
     onProgress?.({ step: step + 1, steps, loss });
   }
+  checkFinite(parameters, { step: steps, learningRate: schedule.learningRate });
   return { parameters, lossCurve };
 }
 
@@ -120,8 +122,8 @@ async function meanGradient(
   gradient.fill(0);
   let loss = 0;
   for (const part of packRows(batch, packing)) {
-    const { losses, sums } = await device.run(part, noClip);
-    loss += losses[0]!;
+    const { rowLosses, sums } = await device.gradient(part);
+    loss += rowLosses.reduce((sum, rowLoss) => sum + rowLoss, 0);
     addScaled(gradient, { sums, scale: 1 });
   }
   return (loss * expectedTokens) / tokensRead(batch, contextLength);

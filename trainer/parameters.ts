@@ -1,3 +1,4 @@
+import { DpError } from '../accounting/check.ts';
 import { parametersOf, sizeOf, type Model, type Parameters } from './model/gpt.ts';
 
 /** A stretch of the flat vector of trainable values that belongs to one parameter. */
@@ -47,4 +48,23 @@ export function withTrainable(model: Model, flat: Float32Array): Parameters {
   for (const { name, start, end } of trainableSlices(model.spec))
     parameters.set(name, flat.slice(start, end));
   return parameters;
+}
+
+/**
+ * Refuses values that no training comes back from. Those of private training are noised ones, so that whether it
+ * ends here tells nothing private.
+ *
+ * @param run - step: finished steps; learningRate: the highest of the run
+ * @throws `INVALID_ARGUMENT` where one is not finite
+ */
+export function checkFinite(parameters: Float32Array, run: { step: number; learningRate: number }): void {
+  let stray = 0;
+  for (let index = 0; index < parameters.length; index += 1)
+    if (!Number.isFinite(parameters[index])) stray += 1;
+  if (stray === 0) return;
+  throw new DpError(
+    'INVALID_ARGUMENT',
+    `Cannot train: after step ${run.step} ${stray} of ${parameters.length} parameters are no longer finite at learning rate ${run.learningRate}. ` +
+      'Lower it (--learning-rate); steps that were noised stay counted.',
+  );
 }

@@ -74,12 +74,18 @@ export function deriveKey(key: Uint8Array, purpose: RandomPurpose | 'digest'): U
 /**
  * Keyed SHA-256 (HMAC) over some bytes at a point of a run, 64 hexadecimal digits. Without the key
  * it tells nothing about the bytes, not even whether those of two points are equal.
+ *
+ * @param options - more: bytes that follow; where there are any, the number of bytes before them must be fixed
  */
-export function digestAt(point: StepPoint, options: { key: Uint8Array; bytes: Uint8Array }): string {
-  const { key, bytes } = options;
+export function digestAt(
+  point: StepPoint,
+  options: { key: Uint8Array; bytes: Uint8Array; more?: Uint8Array | undefined },
+): string {
+  const { key, bytes, more = new Uint8Array(0) } = options;
   return createHmac('sha256', key)
     .update(`privacy-unit/digest/v2\0${point.step}\0${point.attempt}\0`)
     .update(bytes)
+    .update(more)
     .digest('hex');
 }
 

@@ -2,9 +2,10 @@ import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { DpError } from '../accounting/check.ts';
+import type { Plan } from '../accounting/plan.ts';
 import { encodeCheckpoint, readCheckpoint, type Checkpoint } from './checkpoint.ts';
 import { sha256 } from './digest.ts';
-import { writeAtomically } from './durable.ts';
+import { onDisk, systemCode, writeAtomically } from './durable.ts';
 import { keyPath, readKey, removeKey, writeKey } from './key-file.ts';
 import { openLedger, type FinishedEntry, type HeaderEntry, type Ledger } from './ledger.ts';
 import { lockFolder } from './lock.ts';
@@ -14,6 +15,8 @@ import { historyOf, type History } from './step-book.ts';
 /** What a run is bound to; a folder goes on only with the same plan, table and model. */
 export interface RunIdentity {
   readonly planHash: string;
+  /** What the hash is of; recorded for auditors. */
+  readonly plan?: Plan | undefined;
   readonly tableDigest: string;
   readonly modelDigest: string;
   /** Recorded at the start and not compared: the digest of the table binds more closely. */
@@ -50,6 +53,8 @@ export interface RunOptions {
   readonly key?: Uint8Array | undefined;
   /** Leaves the secret key in the folder when the run is over. */
   readonly keepKey?: boolean | undefined;
+  /** Takes the lock of a run that can't be asked whether it is over. */
+  readonly breakLock?: boolean | undefined;
 }
 
 const ledgerName = 'ledger.jsonl';
@@ -58,6 +63,20 @@ const checkpointName = 'checkpoint.bin';
 function codeVersion(): string {
   const manifest: { version: string } = createRequire(import.meta.url)('privacy-unit/package.json');
   return manifest.version;
+}
+
+function makeFolder(folder: string): void {
+  try {
+    onDisk(`make the folder ${folder}`, () => mkdirSync(folder, { recursive: true }));
+  } catch (error) {
+    const code = systemCode(error);
+    if (code !== 'EEXIST' && code !== 'ENOTDIR') throw error;
+    throw new DpError(
+      'OUTPUT_FAILED',
+      `Cannot train into ${folder}: it, or what should hold it, is a file. Give a folder.`,
+      { cause: error },
+    );
+  }
 }
 
 function setAside(folder: string): void {
@@ -107,8 +126,8 @@ function openFolderLedger(folder: string, force: boolean): Ledger {
 export function openRun(options: RunOptions): Run {
   const { folder, force } = options;
   if (folder === null) return openIn(openLedger(null), { ...options, unlock: () => undefined });
-  mkdirSync(folder, { recursive: true });
-  const unlock = lockFolder(folder);
+  makeFolder(folder);
+  const unlock = lockFolder(folder, { breaks: options.breakLock === true });
   let ledger: Ledger | undefined;
   try {
     ledger = openFolderLedger(folder, force);
@@ -187,6 +206,7 @@ function saveCheckpoint(ledger: Ledger, options: RunOptions & { checkpoint: Chec
   const { folder, checkpoint, identity } = options;
   if (folder === null) return;
   const bytes = encodeCheckpoint(checkpoint, identity.planHash);
-  ledger.append({ kind: 'checkpoint', step: checkpoint.step, digest: sha256(bytes) });
+  const { step, clip } = checkpoint;
+  ledger.append({ kind: 'checkpoint', step, digest: sha256(bytes), clip });
   writeAtomically(join(folder, checkpointName), bytes);
 }

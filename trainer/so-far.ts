@@ -38,8 +38,9 @@ export class EpsilonAlong {
   /** An upper bound after `steps` steps: that of the next of the dozen numbers. */
   soFar(steps: number): EpsilonSoFar {
     const next = this.#nextPoint(steps);
-    const { upper } = this.at(next);
-    return { steps: next, epsilonUpper: Number.isFinite(upper) ? upper : null };
+    const { lower, upper } = this.at(next);
+    if (Number.isFinite(upper)) return { steps: next, epsilonUpper: upper };
+    return { steps: next, epsilonUpper: null, epsilonLower: lower };
   }
 
   /** Up to a dozen points up to `steps`, evenly spaced. */

@@ -58,7 +58,6 @@ function repeatable(course: readonly (NoisedEntry | undefined)[]): NoisedEntry[]
 /** What every line says beside the step's own record. */
 export interface StepTerms {
   readonly noiseMultiplier: number;
-  readonly clipNorm: number;
   /** @param steps - counted, the step to come included */
   soFar(steps: number): EpsilonSoFar;
 }
@@ -66,7 +65,7 @@ export interface StepTerms {
 /**
  * The ledger as a book of steps: first those that a resumed run repeats, then new ones.
  *
- * A repeated step whose draw and clipped sum are those that were written down, bit for bit, is the same
+ * A repeated step whose draw, clip and clipped sum are those that were written down, bit for bit, is the same
  * release: its noise is the same, and it isn't counted again. At the first one that differs the run departs
  * from what is written: this step and all later ones have draws and noise of their own and are counted.
  */
@@ -87,9 +86,9 @@ export function openStepBook(ledger: Ledger, options: { history: History; terms:
         if (!isSame) depart();
         return isSame;
       }
-      const { noiseMultiplier, clipNorm } = terms;
+      const { noiseMultiplier } = terms;
       const soFar = terms.soFar(ledger.stepsCounted + 1);
-      ledger.append({ kind: 'noised', ...record, noiseMultiplier, clipNorm, soFar });
+      ledger.append({ kind: 'noised', ...record, noiseMultiplier, soFar });
       return true;
     },
   };
@@ -99,6 +98,8 @@ function sameRelease(known: NoisedEntry, record: StepRecord): boolean {
   return (
     known.attempt === record.attempt &&
     known.drawSize === record.drawSize &&
+    known.clipNorm === record.clipNorm &&
+    known.previousFraction === record.previousFraction &&
     known.participationDigest === record.participationDigest &&
     known.clippedSumDigest === record.clippedSumDigest
   );

@@ -11,6 +11,7 @@ import { canonicalJson, parametersDigest, sha256 } from './digest.ts';
 import type { Engine } from './engines/engine.ts';
 import { evaluateOn, type Perplexity } from './evaluate.ts';
 import { checkFit } from './fit.ts';
+import { guaranteeOf } from './guarantee.ts';
 import type { LanguageModel } from './language-model.ts';
 import {
   openMechanism,
@@ -21,10 +22,11 @@ import {
 } from './mechanism.ts';
 import { saveModel, type SaveOptions } from './model/weights.ts';
 import { applyUpdate, openOptimizer } from './optimizer.ts';
-import { flattenTrainable, withTrainable } from './parameters.ts';
+import { checkFinite, flattenTrainable, withTrainable } from './parameters.ts';
 import { openRun, type Run } from './run.ts';
 import { EpsilonAlong } from './so-far.ts';
 import { openStepBook, type StepTerms } from './step-book.ts';
+import { clipAt } from './step-clip.ts';
 import { learningRateAt } from './schedule.ts';
 import { resolveSettings, type LossPoint, type ResolvedSettings, type TrainingSettings } from './settings.ts';
 
@@ -54,6 +56,11 @@ export interface TrainOptions {
   readonly folder?: string;
   /** Starts anew whatever the folder holds. */
   readonly force?: boolean;
+  /**
+   * Takes the folder's lock away from a run that can't be asked whether it is over: one of another machine, or one
+   * whose process number may belong to another process by now. The lock of a run that is known to run stays.
+   */
+  readonly breakLock?: boolean;
   /** Stops after the current step, with a checkpoint. */
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: TrainingProgress) => void;
@@ -79,6 +86,8 @@ export interface TrainingResult {
   readonly steps: number;
   /** Steps that ε counts: above `steps` where steps of an interrupted stretch could not be repeated bit for bit. */
   readonly stepsCounted: number;
+  /** Where the clip stands after the last step: the plan's, unless it adapts. Public. */
+  readonly clipNorm: number;
   /** Held-out perplexity of the starting model and of the trained one; null without held-out users. */
   readonly perplexity: { readonly before: Perplexity; readonly after: Perplexity } | null;
   readonly seconds: number;
@@ -139,7 +148,8 @@ interface Loop {
  * @throws `INVALID_ARGUMENT` where the starting model was trained on private text; `INVALID_DATA` or
  *   `CHECK_FAILED` where the data do not fit the plan; `OUTPUT_EXISTS`
  *   where the folder holds a finished run or another run is writing to it; `CHECK_FAILED` where its ledger
- *   can't be trusted; `OUTPUT_FAILED` where the disk is full; `INTERRUPTED` after `signal`
+ *   can't be trusted; `INVALID_ARGUMENT` where the learning rate is so high that parameters are no longer finite
+ *   numbers; `OUTPUT_FAILED` where the disk is full; `INTERRUPTED` after `signal`
  */
 export async function train(options: TrainOptions): Promise<TrainingResult> {
   const started = performance.now();
@@ -184,6 +194,7 @@ function openRunFor(plan: Plan, options: TrainOptions): Run {
     force: options.force ?? false,
     identity: {
       planHash: sha256(canonicalJson(plan)),
+      plan,
       tableDigest: tableDigest(options.users),
       modelDigest: parametersDigest(options.model.parameters),
       ...(options.manifestDigest === undefined ? {} : { manifestDigest: options.manifestDigest }),
@@ -191,6 +202,7 @@ function openRunFor(plan: Plan, options: TrainOptions): Run {
     stepsPerEpoch: 'stepsPerEpoch' in plan.sampler ? plan.sampler.stepsPerEpoch : undefined,
     key: options.randomness?.key,
     keepKey: options.keepKey,
+    breakLock: options.breakLock,
   });
 }
 
@@ -201,8 +213,9 @@ function openLoop(parts: Omit<Loop, 'mechanism' | 'book' | 'along' | 'progress'>
   const limits = physicalLimits({ contextLength, vocabularySize });
   const mostRows = plan.unit.recordsPerUser;
   const packing = { contextLength, endOfText: model.tokenizer.endOfText, limits, mostRows };
-  const mechanism = openMechanism({ plan, users, gradients: device, packing, key: run.key });
   const from = run.resumedFrom;
+  const clip = clipAt(plan, from);
+  const mechanism = openMechanism({ plan, users, gradients: device, packing, key: run.key, clip });
   const progress: Progress = {
     step: from?.step ?? 0,
     parameters: from?.parameters ?? flattenTrainable(model),
@@ -217,8 +230,8 @@ function openLoop(parts: Omit<Loop, 'mechanism' | 'book' | 'along' | 'progress'>
   return { ...parts, mechanism, book, along, progress };
 }
 
-function termsOf({ noiseMultiplier, clipNorm }: Plan, along: EpsilonAlong): StepTerms {
-  return { noiseMultiplier, clipNorm, soFar: steps => along.soFar(steps) };
+function termsOf({ noiseMultiplier }: Plan, along: EpsilonAlong): StepTerms {
+  return { noiseMultiplier, soFar: steps => along.soFar(steps) };
 }
 
 function checkResumable(progress: Progress, options: { size: number; settings: ResolvedSettings }): void {
@@ -270,9 +283,10 @@ async function trainStep({ settings, options, book, device, mechanism, progress 
   };
 }
 
-function saveCheckpoint({ run, progress, options }: Loop): void {
+function saveCheckpoint({ run, mechanism, progress, options, settings }: Loop): void {
   const { step, parameters, optimizer } = progress;
-  run.save({ step, parameters, optimizer });
+  checkFinite(parameters, { step, learningRate: settings.schedule.learningRate });
+  run.save({ step, parameters, optimizer, clip: mechanism.clip.kept });
   options.onPhase?.('saved', step - 1);
 }
 
@@ -292,22 +306,14 @@ function interrupted(loop: Loop): DpError {
 }
 
 async function finish(
-  { plan, options, run, along, progress }: Loop,
+  { plan, options, run, mechanism: { clip }, along, progress }: Loop,
   known: Pick<TrainingResult, 'perplexity' | 'seconds'>,
 ): Promise<TrainingResult> {
   const { stepsCounted } = run.ledger;
   const { epsilon } = epsilonOfPlan(plan, { steps: stepsCounted });
   const parameters = withTrainable(options.model, progress.parameters);
   const { spec, tokenizer } = options.model;
-  const { delta, neighbours, mechanism } = plan;
-  const guarantee = {
-    unit: 'user',
-    epsilonUpper: epsilon.upper,
-    delta,
-    neighbours,
-    mechanism,
-    steps: stepsCounted,
-  };
+  const guarantee = guaranteeOf(plan, { epsilon, steps: stepsCounted });
   const provenance = { trainedOn: 'private', tokenizer: tokenizer.name, guarantee } as const;
   const model: LanguageModel = { ...options.model, parameters, provenance };
   if (options.folder !== undefined) await saveModel(join(options.folder, 'model'), model, options.save);
@@ -318,6 +324,7 @@ async function finish(
     delta: plan.delta,
     steps: plan.steps,
     stepsCounted,
+    clipNorm: clip.norm,
     model,
     truncation: truncationOf(options.users, spec.config.contextLength),
     lossCurve: progress.lossCurve,

@@ -82,11 +82,11 @@ export function logBinomialTail(options: { trials: number; probability: number; 
   const odds = probability / (1 - probability);
   if (least > (trials + 1) * probability) {
     const ratio = (j: number): number => ((trials - j) / (j + 1)) * odds;
-    return logDensity(options, least) + Math.log(sumOfRatios(j => ratio(least + j)));
+    return logBinomialDensity(options, least) + Math.log(sumOfRatios(j => ratio(least + j)));
   }
   const last = least - 1;
   const ratio = (j: number): number => j / (trials - j + 1) / odds;
-  const logLower = logDensity(options, last) + Math.log(sumOfRatios(j => ratio(last - j)));
+  const logLower = logBinomialDensity(options, last) + Math.log(sumOfRatios(j => ratio(last - j)));
   return Math.log1p(-Math.min(1, Math.exp(logLower)));
 }
 
@@ -102,7 +102,10 @@ function sumOfRatios(ratioAt: (index: number) => number): number {
 }
 
 /** log of the binomial density by its deviance (Loader, "Fast and accurate computation of binomial probabilities", 2000). */
-function logDensity({ trials, probability }: { trials: number; probability: number }, count: number): number {
+export function logBinomialDensity(
+  { trials, probability }: { readonly trials: number; readonly probability: number },
+  count: number,
+): number {
   if (count === 0) return trials * Math.log1p(-probability);
   if (count === trials) return trials * Math.log(probability);
   const rest = trials - count;

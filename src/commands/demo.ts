@@ -8,12 +8,13 @@ import { isEarlierDemo, openDemoFolder } from '../demo/folder.ts';
 import { reportOf } from '../demo/report-data.ts';
 import type { DemoRun } from '../demo/runs.ts';
 import { fullDemo, quickDemo } from '../demo/settings.ts';
+import { addEngineOption, type EngineOption } from '../engines.ts';
 import { writeWhole } from '../files.ts';
 import { downward, number, renderInterval, renderJson, renderTable, type Answer } from '../output.ts';
 import { renderReport } from '../report/page.ts';
 import { addTableOptions, type TableOptions } from '../table.ts';
 
-interface DemoCommandOptions extends TableOptions, CommonOptions {
+interface DemoCommandOptions extends TableOptions, CommonOptions, EngineOption {
   readonly data?: string;
   readonly epsilon: number;
   readonly delta?: number;
@@ -86,7 +87,15 @@ async function demo(options: DemoCommandOptions, around: Surroundings): Promise<
     around.note(`${out} holds an earlier demo; this one will replace it when it is done.`);
   try {
     const settings = options.quick === true ? quickDemo : fullDemo;
-    const question = { data, columns: options, epsilon, delta: options.delta, recordsPerUser: k, settings };
+    const question = {
+      data,
+      columns: options,
+      epsilon,
+      delta: options.delta,
+      recordsPerUser: k,
+      settings,
+      engine: options,
+    };
     const findings = await runDemo(question, folder.work, around);
     return publish(findings, folder, out);
   } catch (error) {
@@ -111,11 +120,12 @@ export function demoCommand(deliver: Deliver): Command {
       'demo --data letters.parquet --user author --text body --epsilon 1 --out letters-demo',
     ],
   });
-  addTableOptions(
+  const described = addTableOptions(
     command
       .optionsGroup('Table:')
       .option('--data <table>', 'Arrow, Parquet, JSONL or CSV (default: the built-in corpus)'),
-  )
+  );
+  addEngineOption(described)
     .optionsGroup('Guarantee:')
     .option('--epsilon <e>', 'target of the upper bound, in nats, above 0', positive('--epsilon'), 8)
     .option('--delta <d>', 'failure probability in (0, 1) (default: 1/users^1.1)', delta('--delta'))

@@ -19,12 +19,13 @@ import { defaultDelta, optionObject, planFileName, renderOptions } from '../plan
 import { ruleDifference, selectedTable, spentBy } from '../selected-table.ts';
 import { addTableOptions, readUserTable, type TableOptions } from '../table.ts';
 import { looksAtTokens, plannedContributions } from '../training-data.ts';
+import { adaptiveClipOf, addClipOptions, type ClipOptions } from './clip-options.ts';
 import { neighbourChoices } from './guarantee-options.ts';
 
 const verb = 'plan';
 const samplerChoices: readonly SamplerKind[] = ['poisson', 'truncated-poisson', 'balls-in-bins', 'shuffled'];
 
-interface PlanCommandOptions extends TableOptions, CommonOptions {
+interface PlanCommandOptions extends TableOptions, CommonOptions, ClipOptions {
   readonly users?: number;
   readonly records?: number;
   readonly epsilon?: number;
@@ -36,7 +37,6 @@ interface PlanCommandOptions extends TableOptions, CommonOptions {
   readonly batchSize?: number;
   readonly batchLimit?: number;
   readonly steps?: number;
-  readonly clipNorm: number;
   readonly strategy: SelectionStrategy;
   readonly draw: SelectionRule['when'];
   readonly tokens?: number;
@@ -171,6 +171,7 @@ function makeOptions(population: Population, options: PlanCommandOptions): PlanO
     batchSize: required(options.batchSize, { verb, name: '--batch-size', example: '256' }),
     steps: required(options.steps, { verb, name: '--steps', example: '500' }),
     clipNorm,
+    adaptiveClip: adaptiveClipOf(options, verb),
     neighbours,
     selection: { ...selectionOf(options), when: drawOf(options), privacyCost: population.privacyCost },
     heldOut: { fraction: options.heldOut, seed: options.heldOutSeed },
@@ -209,7 +210,7 @@ async function plan(
 }
 
 function addTargetOptions(command: Command): Command {
-  return command
+  const training = command
     .optionsGroup('Guarantee:')
     .option(
       '--epsilon <e>',
@@ -246,8 +247,8 @@ function addTargetOptions(command: Command): Command {
       'most record gradients a step; of more, that many at random are used (required with truncated-poisson)',
       count('--batch-limit'),
     )
-    .option('--steps <n>', 'noised steps, a whole number (required)', count('--steps'))
-    .option('--clip-norm <c>', 'L2 norm to which a gradient is clipped, above 0', positive('--clip-norm'), 1);
+    .option('--steps <n>', 'noised steps, a whole number (required)', count('--steps'));
+  return addClipOptions(training, { clipNorm: 1 });
 }
 
 function addSelectionOptions(command: Command): Command {

@@ -11,9 +11,10 @@ import {
   type UserNormalisation,
   userNormalisations,
 } from '../../selection/index.ts';
-import type { Tokenizer } from '../../trainer/index.ts';
+import type { EngineName, Tokenizer } from '../../trainer/index.ts';
 import { choice, count, counts, delta, positive } from '../arguments.ts';
 import type { CommonOptions } from '../command.ts';
+import { addScorerEngineOption } from '../engines.ts';
 import { addStartOptions, type StartOptions } from '../models.ts';
 import { byteSize } from '../sizes.ts';
 import type { TableOptions } from '../table.ts';
@@ -29,6 +30,7 @@ export interface SelectCommandOptions extends TableOptions, CommonOptions, Start
   readonly userNormalize?: readonly UserNormalisation[];
   readonly scoreProvenance?: 'public' | 'private';
   readonly scorer?: string;
+  readonly scorerEngine?: EngineName;
   readonly strategy?: SelectionStrategy;
   readonly k?: readonly number[];
   readonly kFrom?: string;
@@ -126,7 +128,7 @@ function addScoreOptions(command: Command): Command {
   const scored = command
     .optionsGroup('Perplexity:')
     .option('--scorer <folder>', 'public model that scores the records (default: none)');
-  return addStartOptions(scored)
+  return addScorerEngineOption(addStartOptions(scored))
     .option('--score <column>', 'column of scores instead of a model (default: none)')
     .option(
       '--score-provenance <origin>',

@@ -2,9 +2,9 @@ import { basename } from 'node:path';
 import type { Command } from 'commander';
 import { curate, type CurateOptions, type Scorer } from '../../selection/index.ts';
 import { perplexityScorer } from '../../trainer/index.ts';
-import { openEngine } from '../../trainer/engines/open.ts';
 import { required } from '../arguments.ts';
 import { createCommand, type Deliver, type Surroundings } from '../command.ts';
+import { chosenEngine } from '../engines.ts';
 import { modelDigest, startModel } from '../models.ts';
 import type { Answer } from '../output.ts';
 import { addTableOptions } from '../table.ts';
@@ -18,10 +18,10 @@ import { tokenizerFor } from './select-tokenizer.ts';
 
 async function openScorer(
   folder: string,
-  options: SelectCommandOptions,
+  { note, ...options }: SelectCommandOptions & { note: (text: string) => void },
 ): Promise<Scorer & { dispose(): void }> {
   const model = await startModel(folder, { ...options, verb: 'score' });
-  const scorer = perplexityScorer(model, await openEngine());
+  const scorer = perplexityScorer(model, await chosenEngine({ engine: options.scorerEngine }, note));
   return { ...scorer, provenance: 'public', name: basename(folder), hash: modelDigest(model) };
 }
 
@@ -58,7 +58,9 @@ async function select(
   around: Surroundings,
 ): Promise<Answer> {
   const prepared = await curateOptions(tables, options, around);
-  const scorer = options.scorer === undefined ? undefined : await openScorer(options.scorer, options);
+  const { note } = around;
+  const { scorer: folder } = options;
+  const scorer = folder === undefined ? undefined : await openScorer(folder, { ...options, note });
   try {
     const result = await curate({ ...prepared, scorer });
     if (result.manifest === '') around.note('There is no manifest; --manifest FILE writes one.');

@@ -5,8 +5,10 @@ import type { Command } from 'commander';
 import type { Mechanism, SelectionRule, SelectionStrategy } from '../../accounting/index.ts';
 import { allStrategies } from '../../selection/index.ts';
 import { choice, choices, count, counts, delta, positive, positives, required, share } from '../arguments.ts';
+import { addBreakLockOption, type BreakLockOption } from '../break-lock.ts';
 import { createCommand, type CommonOptions, type Deliver, type Surroundings } from '../command.ts';
 import { addEngineOption, type EngineOption } from '../engines.ts';
+import { adaptiveClipOf, addClipOptions, type ClipOptions } from './clip-options.ts';
 import { addModelOptions, addStartOptions, type ModelOptions, type StartOptions } from '../models.ts';
 import type { Answer } from '../output.ts';
 import { checkStudyFolder } from '../study/folder.ts';
@@ -15,7 +17,15 @@ import { estimateStudy, openStudy, prepareStudy, runStudy } from '../study/study
 import { dryRunAnswer, studyAnswer } from '../study/text.ts';
 import { addTableOptions, type TableOptions } from '../table.ts';
 
-interface StudyCommandOptions extends TableOptions, CommonOptions, ModelOptions, StartOptions, EngineOption {
+interface StudyCommandOptions
+  extends
+    TableOptions,
+    CommonOptions,
+    ModelOptions,
+    StartOptions,
+    EngineOption,
+    ClipOptions,
+    BreakLockOption {
   readonly mechanism: readonly Mechanism[];
   readonly epsilon: readonly number[];
   readonly k: readonly number[];
@@ -28,7 +38,6 @@ interface StudyCommandOptions extends TableOptions, CommonOptions, ModelOptions,
   readonly heldOut?: number;
   readonly steps: number;
   readonly batchSize: number;
-  readonly clipNorm: number;
   readonly learningRate?: number;
   readonly loraRank: number;
   readonly full?: true;
@@ -61,6 +70,7 @@ function questionOf(table: string | undefined, options: StudyCommandOptions): St
     batchSize: options.batchSize,
     steps: options.steps,
     clipNorm: options.clipNorm,
+    adaptiveClip: adaptiveClipOf(options, 'study'),
     delta: options.delta,
     heldOut: options.heldOut,
     evaluationRecords: options.evaluationRecords,
@@ -72,6 +82,7 @@ function questionOf(table: string | undefined, options: StudyCommandOptions): St
     newModel: { layers, width, heads, context, tokenizer },
     pretrainingSteps: options.pretrainingSteps,
     keepModels: options.keepModels === true,
+    breakLock: options.breakLock === true,
   };
 }
 
@@ -128,7 +139,7 @@ function addGridOptions(command: Command): Command {
 }
 
 function addTrainingOptions(command: Command): Command {
-  const trained = command
+  const sized = command
     .optionsGroup('Guarantee:')
     .option('--delta <d>', 'failure probability in (0, 1) (default: 1/users^1.1)', delta('--delta'))
     .option(
@@ -143,13 +154,8 @@ function addTrainingOptions(command: Command): Command {
       'record gradients a step, expected, for every run',
       count('--batch-size'),
       200,
-    )
-    .option(
-      '--clip-norm <c>',
-      'L2 norm to which a gradient is clipped, above 0',
-      positive('--clip-norm'),
-      0.5,
-    )
+    );
+  const clipped = addClipOptions(sized, { clipNorm: 0.5 })
     .option(
       '--learning-rate <r>',
       'highest learning rate of every run, above 0 (default: 0.02; with --model that of train)',
@@ -167,7 +173,7 @@ function addTrainingOptions(command: Command): Command {
       '--model <folder>',
       'starting model, trained on public text (default: a small one made from built-in text)',
     );
-  return addStartOptions(trained).option(
+  return addStartOptions(clipped).option(
     '--pretraining-steps <n>',
     'steps in which the small one is made',
     count('--pretraining-steps'),
@@ -186,8 +192,8 @@ export function studyCommand(deliver: Deliver): Command {
       'study letters.parquet --user author --model gpt2 --steps 500 --batch-size 1000 --dry-run',
     ],
   }).argument('[TABLE]', 'Arrow, Parquet, JSONL or CSV, one record a row');
-  addEngineOption(addModelOptions(addTrainingOptions(addGridOptions(addTableOptions(command)))))
-    .optionsGroup('Output:')
+  const asked = addModelOptions(addTrainingOptions(addGridOptions(addTableOptions(command))));
+  addBreakLockOption(addEngineOption(asked).optionsGroup('Output:'))
     .option('--out <folder>', 'where the study lives', 'privacy-unit-study')
     .option('--keep-models', 'keep the model of every private run (default: off)')
     .option('--dry-run', 'print the cells, their noise and the work that they take, and stop (default: off)');

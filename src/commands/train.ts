@@ -8,8 +8,9 @@ import {
   type Plan,
   type Statement,
 } from '../../accounting/plan-entry.ts';
-import { train, type LanguageModel, type TrainingResult } from '../../trainer/index.ts';
+import { train, type LanguageModel } from '../../trainer/index.ts';
 import { count, positive, required } from '../arguments.ts';
+import { addBreakLockOption, noteBrokenLock, type BreakLockOption } from '../break-lock.ts';
 import { createCommand, type CommonOptions, type Deliver, type Surroundings } from '../command.ts';
 import { addEngineOption, chosenEngine, type EngineOption } from '../engines.ts';
 import { readJson, writeWhole } from '../files.ts';
@@ -27,16 +28,25 @@ import {
   type SaveOptions,
   type StartOptions,
 } from '../models.ts';
-import { number, renderJson, type Answer } from '../output.ts';
+import { renderJson, type Answer } from '../output.ts';
 import { trainingProgress } from '../progress.ts';
 import { checkSelected, selectedTable, verifyTable } from '../selected-table.ts';
 import { addTableOptions, readUserTable, type TableOptions } from '../table.ts';
+import { trainingAnswer } from '../training-answer.ts';
 import { usersForPlan } from '../training-data.ts';
 
 const verb = 'train';
 
 interface TrainCommandOptions
-  extends TableOptions, CommonOptions, ModelOptions, LoraOptions, StartOptions, SaveOptions, EngineOption {
+  extends
+    TableOptions,
+    CommonOptions,
+    ModelOptions,
+    LoraOptions,
+    StartOptions,
+    SaveOptions,
+    EngineOption,
+    BreakLockOption {
   readonly out?: string;
   readonly model?: string;
   readonly learningRate?: number;
@@ -66,35 +76,6 @@ export function writeStatement(folder: string, statement: Statement): void {
   writeWhole(join(folder, 'statement.txt'), `${renderStatement(statement)}\n`);
 }
 
-function answerOf(result: TrainingResult, parts: { statement: Statement; out: string }): Answer {
-  const { epsilon, delta, perplexity, steps, stepsCounted, seconds } = result;
-  const { statement, out } = parts;
-  const text = [
-    renderStatement(statement),
-    '',
-    perplexity === null
-      ? 'Perplexity: no user was held out.'
-      : `Perplexity on ${perplexity.after.users} held-out users: ${number(perplexity.before.byRecord)} before, ${number(perplexity.after.byRecord)} after (not private).`,
-    `${steps} steps in ${seconds.toFixed(1)} s. Model, ledger and statement are in ${out}.`,
-  ].join('\n');
-  const { truncation, diagnostics, notPrivate } = result;
-  const json = {
-    epsilon,
-    delta,
-    perplexity,
-    steps,
-    stepsCounted,
-    seconds,
-    statement,
-    model: join(out, 'model'),
-    ledger: join(out, 'ledger.jsonl'),
-    truncation,
-    diagnostics,
-    notPrivate,
-  };
-  return { json, text };
-}
-
 async function run(
   paths: { plan: string; table: string },
   options: TrainCommandOptions,
@@ -114,6 +95,7 @@ async function run(
   const save = saveOptionsOf(options, model);
   const { evaluationRecords, checkpointEvery, learningRate } = options;
   const data = usersForPlan(records, { plan, tokenizer: model.tokenizer, evaluationRecords });
+  noteBrokenLock(out, { breaks: options.breakLock === true, note });
   if (existsSync(join(out, 'ledger.jsonl'))) note(`Going on with the run in ${out}.`);
   const result = await train({
     plan,
@@ -125,13 +107,14 @@ async function run(
     folder: out,
     save,
     force: options.force === true,
+    breakLock: options.breakLock === true,
     keepKey: options.keepKey === true,
     signal,
     onProgress: trainingProgress(progress, 'training'),
   });
   const statement = statementOf(plan, { epsilon: result.epsilon, steps: result.stepsCounted });
   writeStatement(out, statement);
-  return answerOf(result, { statement, out });
+  return trainingAnswer(result, { statement, out });
 }
 
 function addTrainingOptions(command: Command): Command {
@@ -157,12 +140,14 @@ function addTrainingOptions(command: Command): Command {
     .option('--seed <text>', 'seed of new parameters and adapters; noise is never seeded', '42')
     .optionsGroup('Output:')
     .option('--out <folder>', 'where model, ledger, checkpoint and statement go (required)');
-  return addSaveOptions(adjusted)
-    .option('--force', 'start anew where the folder holds a finished run (default: refuse)')
-    .option(
-      '--keep-key',
-      'leave the secret key in the folder for an auditor; whoever has it can take the noise off (default: removed when the run is over)',
-    );
+  const saved = addSaveOptions(adjusted).option(
+    '--force',
+    'start anew where the folder holds a finished run (default: refuse)',
+  );
+  return addBreakLockOption(saved).option(
+    '--keep-key',
+    'leave the secret key in the folder for an auditor; whoever has it can take the noise off (default: removed when the run is over)',
+  );
 }
 
 /** `privacy-unit train`: trains under a plan, or goes on with a run that was cut off. */

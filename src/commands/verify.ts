@@ -1,3 +1,4 @@
+import { existsSync, openSync, readSync, closeSync } from 'node:fs';
 import type { Command } from 'commander';
 import { DpError } from '../../accounting/check.ts';
 import { type ManifestCheck, readManifest, verifyManifest } from '../../selection/index.ts';

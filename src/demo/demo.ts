@@ -3,9 +3,10 @@ import { compareMechanisms, type PlanOption } from '../../accounting/plan-entry.
 import { DpError } from '../../accounting/check.ts';
 import { contributionStatistics, curate, type ContributionBucket } from '../../selection/index.ts';
 import { byteTokenizer, pretrain, type LanguageModel } from '../../trainer/index.ts';
-import { openEngine } from '../../trainer/engines/open.ts';
+import type { Engine } from '../../trainer/engines/engine.ts';
 import { saveModel } from '../../trainer/model/weights.ts';
 import type { Surroundings } from '../command.ts';
+import { chosenEngine, type EngineOption } from '../engines.ts';
 import { breathe, writeWhole } from '../files.ts';
 import { withAdapters } from '../models.ts';
 import { renderJson } from '../output.ts';
@@ -31,6 +32,7 @@ export interface DemoQuestion {
   readonly delta: number | undefined;
   readonly recordsPerUser: number;
   readonly settings: DemoSettings;
+  readonly engine: EngineOption;
 }
 
 /** Everything that a demo found out. */
@@ -53,7 +55,12 @@ const seed = 'demo';
 
 async function makeStartingModel(
   source: DemoSource,
-  { folder, settings, around }: { folder: string; settings: DemoSettings; around: Surroundings },
+  {
+    folder,
+    settings,
+    engine,
+    around,
+  }: { folder: string; settings: DemoSettings; engine: Engine; around: Surroundings },
 ): Promise<{ model: LanguageModel; seconds: number }> {
   const tokenizer = byteTokenizer();
   const { model, seconds } = await pretrain({
@@ -61,7 +68,7 @@ async function makeStartingModel(
     corpus: 'built-in sample corpus, public half',
     config: { ...settings.model, vocabularySize: tokenizer.vocabularySize },
     tokenizer,
-    engine: await openEngine(),
+    engine,
     settings: { ...settings.pretraining, seed },
     signal: around.signal,
     onProgress: trainingProgress(around.progress, 'pretraining on public text'),
@@ -172,8 +179,8 @@ export async function runDemo(
   }
   await breathe(around.signal);
   const selected = await select(source, folder, recordsPerUser);
-  const { model, seconds } = await makeStartingModel(source, { folder, settings, around });
-  const engine = await openEngine();
+  const engine = await chosenEngine(question.engine, around.note);
+  const { model, seconds } = await makeStartingModel(source, { folder, settings, engine, around });
   const context = { folder, model, engine, settings, around };
   const runs = await trainAll(source, planned, { selected, context });
   const { contributions, heldOutUsers, delta } = planned;

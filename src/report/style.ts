@@ -9,7 +9,8 @@ h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 .25rem; }
 h2 { font-size: 1.15rem; margin: 2.25rem 0 .5rem; }
 p, ul { margin: .5rem 0; } ul { padding-left: 1.25rem; }
 .soft, figcaption, footer { color: var(--soft); font-size: .9rem; }
-.alert { background: var(--alert); border-radius: .4rem; padding: .6rem .9rem; }
+.alert { background: var(--alert); border-radius: .4rem; padding: .6rem .9rem; } h1 + .alert { margin: .9rem 0; }
+.findings li { margin-bottom: .6rem; overflow-wrap: anywhere; } a { color: var(--series-1); }
 figure { margin: .75rem 0; } figure svg { width: 100%; height: auto; overflow: visible; --plot-background: var(--paper); }
 .legend { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; font-size: .9rem; }
 .key { display: inline-block; width: .8rem; height: .8rem; margin-right: .4rem; border-radius: .15rem; vertical-align: -.05rem; }

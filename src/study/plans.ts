@@ -88,7 +88,7 @@ function planOf(
   repetition: number,
 ): Pick<PlannedRun, 'plan' | 'breakEvenClipRatio' | 'recordsPerStep' | 'notes'> {
   const { question, heldOut, delta, known } = planner;
-  const { batchSize, steps, clipNorm } = question;
+  const { batchSize, steps, clipNorm, adaptiveClip } = question;
   const { epsilon, recordsPerUser } = cell;
   const rule = selectionOf(planner, cell, repetition);
   const contributions = contributionsOf(planner, rule);
@@ -104,6 +104,7 @@ function planOf(
       batchSize,
       steps,
       clipNorm,
+      adaptiveClip,
       neighbours: 'add-or-remove',
       selection: { ...rule, when },
       heldOut,

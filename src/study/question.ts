@@ -1,3 +1,4 @@
+import type { AdaptiveClippingQuestion } from '../../accounting/plan-entry.ts';
 import type { Mechanism, SelectionRule, SelectionStrategy } from '../../accounting/index.ts';
 import type { EngineOption } from '../engines.ts';
 import type { ModelOptions, StartOptions } from '../models.ts';
@@ -22,6 +23,8 @@ export interface StudyQuestion {
   readonly batchSize: number;
   readonly steps: number;
   readonly clipNorm: number;
+  /** Lets the clip of every private run adapt; fixed where left out. */
+  readonly adaptiveClip: AdaptiveClippingQuestion | undefined;
   readonly delta: number | undefined;
   /** Share of users kept for evaluation. */
   readonly heldOut: number | undefined;
@@ -38,6 +41,8 @@ export interface StudyQuestion {
   /** Steps of making the small one. */
   readonly pretrainingSteps: number;
   readonly keepModels: boolean;
+  /** Takes the lock of a run that can't be asked whether it is over; no part of what the study asks. */
+  readonly breakLock?: boolean | undefined;
 }
 
 /** One point of the grid; its runs differ in their repetition alone. */

@@ -12,6 +12,7 @@ import {
 import type { Engine } from '../../trainer/engines/engine.ts';
 import { readLedger } from '../../trainer/ledger.ts';
 import { loadModel } from '../../trainer/model/weights.ts';
+import { noteBrokenLock } from '../break-lock.ts';
 import type { Surroundings } from '../command.ts';
 import { writeStatement } from '../commands/train.ts';
 import type { DemoSource } from '../demo/source.ts';
@@ -78,6 +79,8 @@ async function trainNow(
 ): Promise<Trained> {
   const { engine, learningRate, around, question, label } = context;
   const records = await recordsFor(plan, context);
+  const breaks = question.breakLock === true;
+  noteBrokenLock(folder, { breaks, note: around.note });
   const { evaluationRecords } = question;
   const { users } = usersForPlan(records, { plan, tokenizer: model.tokenizer, evaluationRecords });
   return train({
@@ -88,6 +91,7 @@ async function trainNow(
     engine,
     settings: learningRate === undefined ? {} : { learningRate },
     folder,
+    breakLock: breaks,
     signal: around.signal,
     onProgress: trainingProgress(around.progress, label),
   });

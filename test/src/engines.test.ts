@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { runCli, temporaryFolder, writeJsonl } from './support.ts';
+import { runCli, runJson, sampleRows, temporaryFolder, writeJsonl, type Outcome } from './support.ts';
 
 const folder = temporaryFolder();
 const table = writeJsonl(
@@ -57,5 +57,47 @@ describe('--engine', () => {
       /^Cannot open an engine: cuda \(.+\) did not open\. With an NVIDIA driver, .+\.\n$/,
     );
     expect(existsSync(out)).toBe(false);
+  });
+});
+
+describe('demo --engine', () => {
+  const data = writeJsonl(join(folder, 'letters.jsonl'), sampleRows(40));
+  const argv = ['demo', '--quick', '--data', data, '--k', '1', '--out', join(folder, 'demo')];
+
+  it('trains everything on it', async () => {
+    const { engine } = await runJson(...argv, '--engine', 'onnxruntime-web');
+    expect(engine).toBe('onnxruntime-web:wasm');
+  });
+
+  it('ends with 7 where it does not open', async () => {
+    const { code, stderr } = await runCli(...argv, '--engine', 'cuda');
+    expect({ code, told: stderr.includes('cuda (') }).toEqual({ code: 7, told: true });
+  });
+});
+
+describe('select --scorer-engine', () => {
+  const data = writeJsonl(join(folder, 'scored.jsonl'), sampleRows(8));
+
+  async function select(out: string, engine: string): Promise<Outcome> {
+    const model = join(folder, 'scorer');
+    if (!existsSync(model)) await runJson('pretrain', data, ...size, ...short, '--out', model);
+    const rule = ['--strategy', 'lowest-perplexity', '--k', '1', '--scorer', model];
+    return runCli('select', data, ...rule, '--scorer-engine', engine, '--out', join(folder, out), '--json');
+  }
+
+  it('scores on it and keeps the same records', async () => {
+    const digests: string[] = [];
+    for (const engine of ['onnxruntime-node', 'tfjs']) {
+      const { digest }: { digest: string } = JSON.parse((await select(`${engine}.arrow`, engine)).stdout);
+      digests.push(digest);
+    }
+    expect(digests[0]).toMatch(/^\w{16}$/);
+    expect(digests[0]).toBe(digests[1]);
+  });
+
+  it('ends with 7 where it does not open, before anything is written', async () => {
+    const { code, stderr } = await select('none.arrow', 'cuda');
+    expect({ code, told: stderr.includes('cuda (') }).toEqual({ code: 7, told: true });
+    expect(existsSync(join(folder, 'none.arrow'))).toBe(false);
   });
 });

@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -6,7 +6,7 @@ import { root } from '../support/sources.ts';
 import { sampleRows, temporaryFolder, writeJsonl } from './support.ts';
 
 const folder = temporaryFolder();
-const cli = join(folder, 'package', 'dist', 'src', 'cli.js');
+const cli = join(folder, 'package', 'dist', 'bin', 'cli.js');
 const table = writeJsonl(join(folder, 'table.jsonl'), sampleRows(40));
 const plan = join(folder, 'user-wise-k2.json');
 const steps = 400;
@@ -17,14 +17,7 @@ function build(): void {
   mkdirSync(home);
   copyFileSync(`${root}package.json`, join(home, 'package.json'));
   symlinkSync(`${root}node_modules`, join(home, 'node_modules'));
-  const compiler = `${root}node_modules/typescript/bin/tsc`;
-  execFileSync(process.execPath, [
-    compiler,
-    '-p',
-    `${root}src/tsconfig.json`,
-    '--outDir',
-    join(home, 'dist'),
-  ]);
+  execFileSync(process.execPath, ['.build.mjs', join(home, 'dist', 'bin')], { cwd: root });
 }
 
 interface Ending {
@@ -33,23 +26,33 @@ interface Ending {
   readonly stderr: string;
 }
 
-/** Runs the built command line; sends SIGINT as soon as `ready` says so. */
-function run(argv: readonly string[], ready: () => boolean = () => false): Promise<Ending> {
-  const child = spawn(process.execPath, [cli, ...argv], { cwd: folder });
+/** What a process writes and how it ends; `watch` is called with it until it does. */
+function ending(child: ChildProcess, watch: (child: ChildProcess) => void = () => {}): Promise<Ending> {
   const written = { stdout: '', stderr: '' };
-  child.stdout.on('data', chunk => (written.stdout += String(chunk)));
-  child.stderr.on('data', chunk => (written.stderr += String(chunk)));
-  const watch = setInterval(() => {
-    if (!ready()) return;
-    clearInterval(watch);
-    child.kill('SIGINT');
-  }, 5);
+  child.stdout!.on('data', chunk => (written.stdout += String(chunk)));
+  child.stderr!.on('data', chunk => (written.stderr += String(chunk)));
+  const watching = setInterval(() => watch(child), 5);
   return new Promise(resolve => {
     child.on('close', code => {
-      clearInterval(watch);
+      clearInterval(watching);
       resolve({ code, ...written });
     });
   });
+}
+
+/** Runs the built command line; sends SIGINT as soon as `ready` says so. */
+function run(argv: readonly string[], ready: () => boolean = () => false): Promise<Ending> {
+  let sent = false;
+  return ending(spawn(process.execPath, [cli, ...argv], { cwd: folder }), child => {
+    if (sent || !ready()) return;
+    sent = child.kill('SIGINT');
+  });
+}
+
+/** Runs it where no file may grow beyond so many KiB: a write then fails as it does on a full disk. */
+function runLimited(argv: readonly string[], kibibytes: number): Promise<Ending> {
+  const shell = `trap '' XFSZ; ulimit -f ${kibibytes}; exec "$@"`;
+  return ending(spawn('bash', ['-c', shell, 'bash', process.execPath, cli, ...argv], { cwd: folder }));
 }
 
 function noisedSteps(out: string): number {
@@ -120,4 +123,42 @@ describe('Ctrl-C', () => {
     expect(started()).toBe(false);
     expect(existsSync(demo)).toBe(false);
   });
+});
+
+// File size limits are set by a POSIX shell.
+describe.skipIf(process.platform === 'win32')('a full disk', () => {
+  const size = ['--layers', '1', '--width', '8', '--heads', '1', '--context', '16'];
+  const short = join(folder, 'short');
+
+  it.each<[string, string[], string]>([
+    ['the checkpoint', [], 'checkpoint.bin'],
+    ['the model', ['--lora-rank', '1'], 'model'],
+  ])(
+    'that has no room for %s ends training with 2, and the run goes on when there is room',
+    async (...of) => {
+      const [, adapters, name] = of;
+      const out = join(folder, `full-${name}`);
+      const budget = ['--epsilon', '8', '--batch-size', '8', '--steps', '4', '--k', '2'];
+      if (!existsSync(short)) await run(['plan', table, ...budget, '--out', short]);
+      const every = ['--checkpoint-every', '2'];
+      const argv = [
+        'train',
+        join(short, 'user-wise-k2.json'),
+        table,
+        ...size,
+        ...adapters,
+        ...every,
+        '--out',
+        out,
+      ];
+      const { code, stderr, stdout } = await runLimited([...argv, '--quiet'], 8);
+      expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+      expect(stderr).toMatch(/^Cannot write \S+: .*(disk is full|may not grow|EFBIG)/);
+      expect(stderr).toContain(join(out, name));
+      expect(readdirSync(out).filter(file => file.endsWith('.partial') || file === 'run.lock')).toEqual([]);
+      const finished = await run([...argv, '--json']);
+      expect(finished.code).toBe(0);
+      expect(JSON.parse(finished.stdout)).toMatchObject({ steps: 4, stepsCounted: 4 });
+    },
+  );
 });

@@ -19,7 +19,7 @@ async function entriesOf(steps: number): Promise<LedgerEntry[]> {
   const packing = { contextLength: 24, endOfText: 0, limits: { tokens: 128, units: 4 } };
   const mechanism = openMechanism({ plan, users: variedUsers, gradients: toySource(), packing, key });
   const soFar = (counted: number) => ({ steps: counted, epsilonUpper: null });
-  const book = openStepBook(ledger, { history, terms: { noiseMultiplier: 1, clipNorm: 1, soFar } });
+  const book = openStepBook(ledger, { history, terms: { noiseMultiplier: 1, soFar } });
   for (let step = 0; step < steps; step += 1) await privateGradient(mechanism, { step, book });
   return [...ledger.entries];
 }

@@ -37,10 +37,16 @@ interface Death {
   readonly milliseconds: number;
 }
 
+interface Kind {
+  readonly steps: number;
+  /** Whether its clip adapts. */
+  readonly adapts: boolean;
+}
+
 /** One life of the run; true where it came to its end. */
-function live(folder: string, options: { steps: number; death?: Death }): Promise<boolean> {
-  const { steps, death } = options;
-  const running = spawn(process.execPath, [child, folder, String(steps)], {
+function live(folder: string, options: Kind & { death?: Death }): Promise<boolean> {
+  const { steps, adapts, death } = options;
+  const running = spawn(process.execPath, [child, folder, String(steps), adapts ? 'adaptive' : 'fixed'], {
     env: { ...process.env, CRASH_CHILD: '1' },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -66,7 +72,7 @@ function* numbers(seed: number): Generator<number, never> {
   }
 }
 
-interface Survivor {
+interface Survivor extends Kind {
   readonly folder: string;
   readonly kills: number;
   readonly key: Uint8Array;
@@ -75,23 +81,26 @@ interface Survivor {
 /** Kills a run at random points, so often unless it is over before, then lets it end. */
 async function killAndLive(
   folder: string,
-  options: { kills: number; steps: number; random: Iterator<number, never> },
+  options: Kind & { kills: number; random: Iterator<number, never> },
 ): Promise<Survivor> {
-  const { steps, random } = options;
+  const { steps, adapts, random } = options;
   let key = new Uint8Array(0);
   for (let kills = 0; ; kills += 1) {
     const isLast = kills === options.kills;
     const after = kills % 6 === 5 ? 'start' : 'first step';
     const milliseconds = random.next().value % (after === 'start' ? 500 : 60);
-    const hasEnded = await live(folder, isLast ? { steps } : { steps, death: { after, milliseconds } });
-    if (hasEnded) return { folder, kills, key };
+    const hasEnded = await live(
+      folder,
+      isLast ? { steps, adapts } : { steps, adapts, death: { after, milliseconds } },
+    );
+    if (hasEnded) return { folder, steps, adapts, kills, key };
     const kept = join(folder, 'secret.key');
     if (existsSync(kept)) key = new Uint8Array(readFileSync(kept));
   }
 }
 
 /** Kills runs until there were so many deaths, each run in a folder of its own. */
-async function killAll(name: string, options: { kills: number; steps: number }): Promise<Survivor[]> {
+async function killAll(name: string, options: Kind & { kills: number }): Promise<Survivor[]> {
   const random = numbers(name.length);
   const survivors: Survivor[] = [];
   for (let left = options.kills; left > 0; left -= survivors.at(-1)!.kills) {
@@ -101,8 +110,8 @@ async function killAll(name: string, options: { kills: number; steps: number }):
   return survivors;
 }
 
-async function expectTwin({ folder, kills, key }: Survivor, steps: number): Promise<void> {
-  const options = await crashRun(steps);
+async function expectTwin({ folder, steps, adapts, kills, key }: Survivor): Promise<void> {
+  const options = await crashRun(steps, { adapts });
   const whole = await train({ ...options, folder: `${folder}-whole`, randomness: { key } });
   const entries = readLedger(join(folder, 'ledger.jsonl'));
   const noised = entries.filter(entry => entry.kind === 'noised');
@@ -110,7 +119,11 @@ async function expectTwin({ folder, kills, key }: Survivor, steps: number): Prom
   expect(noised.every(entry => entry.attempt === 0)).toBe(true);
   const modelOf = (of: string): Buffer => readFileSync(join(of, 'model', 'model.safetensors'));
   expect(modelOf(folder).equals(modelOf(`${folder}-whole`))).toBe(true);
-  const last = readLedger(join(`${folder}-whole`, 'ledger.jsonl')).at(-1);
+  const clips = noised.map(({ clipNorm }) => clipNorm);
+  expect(new Set(clips).size > 1).toBe(adapts);
+  const twin = readLedger(join(`${folder}-whole`, 'ledger.jsonl'));
+  expect(clips).toEqual(twin.flatMap(entry => (entry.kind === 'noised' ? [entry.clipNorm] : [])));
+  const last = twin.at(-1);
   expect(entries.at(-1)).toEqual(last);
   expect(last).toMatchObject({ kind: 'finished', stepsCounted: steps });
   expect(whole.epsilon).toEqual(epsilonOfPlan(options.plan).epsilon);
@@ -122,7 +135,10 @@ async function expectTwin({ folder, kills, key }: Survivor, steps: number): Prom
 describe('a run that is killed with SIGKILL', () => {
   it('ends after 50 kills at random points as the run that was never killed, and spends no more', async () => {
     const steps = 250;
-    const all = await Promise.all(['a', 'bb'].map(name => killAll(name, { kills: 25, steps })));
-    for (const survivor of all.flat()) await expectTwin(survivor, steps);
+    const all = await Promise.all([
+      killAll('a', { kills: 25, steps, adapts: false }),
+      killAll('bb', { kills: 25, steps, adapts: true }),
+    ]);
+    for (const survivor of all.flat()) await expectTwin(survivor);
   }, 600_000);
 });

@@ -1,10 +1,13 @@
 import { describe, expect, it } from 'vitest';
+import { packRows, physicalLimits } from '../../trainer/batches.ts';
 import { trainWithoutPrivacy } from '../../trainer/baseline.ts';
+import { noClip } from '../../trainer/clip.ts';
 import { openDeviceModel } from '../../trainer/device.ts';
 import { evaluate, lossesOf } from '../../trainer/evaluate.ts';
 import { trainOrdinarily } from '../../trainer/ordinary.ts';
 import { pretrain } from '../../trainer/pretrain.ts';
 import { textUsers, tinyEngine, tinyModel } from './tiny.ts';
+import { norm } from './toy.ts';
 
 const settings = { steps: 40, batchSize: 16, learningRate: 0.01 };
 
@@ -78,6 +81,35 @@ describe('trainOrdinarily()', () => {
     const total = losses.reduce((sum, record) => sum + record.loss, 0);
     const mean = total / losses.reduce((sum, record) => sum + record.tokens, 0);
     expect(Math.abs(lossCurve[0]!.loss / mean - 1)).toBeLessThan(1e-5);
+  });
+
+  it.each([null, { rank: 2, alpha: 4, targets: ['attn.c_attn', 'mlp.c_fc'] } as const])(
+    'goes by the gradient of the private step that clips nothing (adapters: %o)',
+    async lora => {
+      const device = openDeviceModel(tinyModel(lora), await tinyEngine());
+      const limits = physicalLimits({ contextLength: 32, vocabularySize: 257 });
+      const packing = { contextLength: 32, endOfText: 256, limits, weightOf: () => 0.01 };
+      for (const batch of packRows(sequences, packing)) {
+        const plain = await device.gradient(batch);
+        const { sums, losses } = await device.run(batch, noClip);
+        const whole = sums.flatMap(values => [...values]);
+        const gap = plain.sums.flatMap(values => [...values]).map((value, at) => value - whole[at]!);
+        expect(norm(whole)).toBeGreaterThan(0);
+        expect(norm(gap) / norm(whole)).toBeLessThan(1e-5);
+        const loss = plain.rowLosses.reduce((sum, value) => sum + value, 0);
+        expect(Math.abs(loss / losses[0]! - 1)).toBeLessThan(1e-5);
+      }
+      device.dispose();
+    },
+  );
+
+  it('refuses a learning rate that drives parameters to infinity', async () => {
+    const wild = { ...settings, steps: 3, learningRate: 1e300 };
+    const options = { model: tinyModel(), sequences, engine: await tinyEngine(), settings: wild };
+    await expect(trainOrdinarily(options)).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining('parameters are no longer finite at learning rate 1e+300'),
+    });
   });
 
   it('stops on a signal', async () => {

@@ -6,7 +6,6 @@ import { historyOf, openStepBook, type StepTerms } from '../../trainer/step-book
 
 const terms: StepTerms = {
   noiseMultiplier: 1,
-  clipNorm: 1,
   soFar: steps => ({ steps, epsilonUpper: null }),
 };
 
@@ -74,13 +73,14 @@ class ModelRun {
     step: number;
     attempt: number;
     drawSize: number;
+    clipNorm: number;
     participationDigest: string;
     clippedSumDigest: string;
   } {
     const { step, attempt, machine } = point;
     const participationDigest = `${this.#key} ${step} ${attempt}`;
     const clippedSumDigest = sha256(`${parameters} ${participationDigest} ${machine}`);
-    return { step, attempt, drawSize: 1, participationDigest, clippedSumDigest };
+    return { step, attempt, drawSize: 1, clipNorm: 1, participationDigest, clippedSumDigest };
   }
 
   #noise({

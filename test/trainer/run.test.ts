@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Checkpoint } from '../../trainer/checkpoint.ts';
 import { openLedger, readLedger } from '../../trainer/ledger.ts';
+import { lockHolder } from '../../trainer/lock.ts';
 import { commitmentOf } from '../../trainer/randomness.ts';
 import { openRun, type Run, type RunIdentity } from '../../trainer/run.ts';
 
@@ -15,10 +16,22 @@ const identity: RunIdentity = {
 };
 const key = new Uint8Array(32).fill(3);
 const fresh = (): string => mkdtempSync(join(tmpdir(), 'run-'));
-type Changes = Partial<RunIdentity> & { force?: boolean; key?: Uint8Array | null; keepKey?: boolean };
+type Changes = Partial<RunIdentity> & {
+  force?: boolean;
+  key?: Uint8Array | null;
+  keepKey?: boolean;
+  breakLock?: boolean;
+};
 const open = (folder: string | null, changes: Changes = {}): Run => {
-  const { force = false, key: given = key, keepKey, ...other } = changes;
-  return openRun({ folder, force, identity: { ...identity, ...other }, key: given ?? undefined, keepKey });
+  const { force = false, key: given = key, keepKey, breakLock, ...other } = changes;
+  return openRun({
+    folder,
+    force,
+    identity: { ...identity, ...other },
+    key: given ?? undefined,
+    keepKey,
+    breakLock,
+  });
 };
 const checkpoint = (step: number): Checkpoint => ({
   step,
@@ -141,9 +154,80 @@ describe('openRun()', () => {
     writeFileSync(join(folder, 'run.lock'), '{"host":');
     open(folder).close();
     expect(readdirSync(folder).filter(name => name.startsWith('run.lock'))).toEqual([]);
-    const elsewhere = { host: `not ${hostname()}`, process: dead, started: null };
-    writeFileSync(join(folder, 'run.lock'), JSON.stringify(elsewhere));
-    expect(() => open(folder)).toThrow('delete run.lock there');
+  });
+
+  const unknown: [string, { host: string; process: number; started: string | null }, string][] = [
+    [
+      'another machine',
+      { host: 'elsewhere', process: 7, started: '1' },
+      'a run of process 7 on elsewhere is writing to it, and only elsewhere can tell whether process 7 still runs.',
+    ],
+    [
+      'a process that may be another by now',
+      { host: hostname(), process: process.pid, started: null },
+      'is writing to it, and there is a process of that number, which may be another one by now.',
+    ],
+  ];
+
+  it.each(unknown)('leaves the lock of %s until it is told to break it', (_, holder, told) => {
+    const folder = fresh();
+    open(folder).close();
+    const path = join(folder, 'run.lock');
+    writeFileSync(path, JSON.stringify(holder));
+    const refused = expect.objectContaining({
+      code: 'OUTPUT_EXISTS',
+      message: expect.stringMatching(
+        /where you are sure that it is over, break its lock \(--break-lock\)\.$/,
+      ),
+    });
+    expect(() => open(folder)).toThrow(refused);
+    expect(() => open(folder, { force: true })).toThrow(told);
+    expect(readFileSync(path, 'utf8')).toBe(JSON.stringify(holder));
+    expect(lockHolder(folder)).toBe(`process ${holder.process} on ${holder.host}`);
+    open(folder, { breakLock: true }).close();
+    expect(existsSync(path)).toBe(false);
+    expect(lockHolder(folder)).toBeUndefined();
+  });
+
+  it('never breaks the lock of a run that is known to run', () => {
+    const folder = fresh();
+    const run = open(folder);
+    expect(() => open(folder, { breakLock: true })).toThrow('Wait for it, end it, or give another folder.');
+    run.close();
+    open(folder, { breakLock: true }).close();
+  });
+
+  it('whose lock was broken writes nothing more, and leaves the lock of the other', () => {
+    const folder = fresh();
+    const path = join(folder, 'run.lock');
+    const first = open(folder);
+    rmSync(path);
+    const second = open(folder);
+    const mine = { host: 'elsewhere', process: 7, started: null };
+    writeFileSync(path, JSON.stringify(mine));
+    expect(() => noise(first, 0)).toThrow('Let only one run at a time write to a folder.');
+    first.close();
+    expect(existsSync(path)).toBe(true);
+    noise(second, 0);
+    second.close();
+    expect(readFileSync(path, 'utf8')).toBe(JSON.stringify(mine));
+    expect(readLedger(join(folder, 'ledger.jsonl')).map(entry => entry.kind)).toEqual([
+      'header',
+      'resumed',
+      'noised',
+    ]);
+  });
+
+  it('says so where its folder, or one above it, is a file', () => {
+    const file = join(fresh(), 'file');
+    writeFileSync(file, '');
+    for (const folder of [file, join(file, 'run')])
+      expect(() => open(folder)).toThrow(
+        expect.objectContaining({
+          code: 'OUTPUT_FAILED',
+          message: expect.stringMatching(/is a file\. Give a folder\.$/),
+        }),
+      );
   });
 
   it('lets go of the folder where it refuses what it finds', () => {

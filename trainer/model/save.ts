@@ -1,4 +1,4 @@
-import { resolve } from 'node:path';
+import { relative, resolve, sep } from 'node:path';
 import { DpError } from '../../accounting/check.ts';
 import { parametersDigest } from '../digest.ts';
 import { adapterFileOf, adapterTensorName } from './adapter-file.ts';
@@ -30,6 +30,11 @@ export interface SaveOptions {
   readonly layout?: SaveLayout | undefined;
   /** How numbers are stored; default: float32, which loses nothing. */
   readonly type?: StorageType | undefined;
+  /**
+   * What an adapter calls the model that it belongs to, such as `openai-community/gpt2`; default: what the adapter
+   * that training started from called it, otherwise the way there from the folder that is written.
+   */
+  readonly baseName?: string | undefined;
 }
 
 /** A model to be written, with the tokenizer that belongs beside it. */
@@ -57,9 +62,11 @@ export async function saveModel(
   model: ModelToSave,
   options: SaveOptions = {},
 ): Promise<void> {
-  const { layout = 'full', type = 'float32' } = options;
+  const { layout = 'full', type = 'float32', baseName } = options;
   const parts =
-    layout === 'adapter' ? adapterParts(model, { folder, type }) : await wholeParts(model, { layout, type });
+    layout === 'adapter'
+      ? adapterParts(model, { folder, type, baseName })
+      : await wholeParts(model, { layout, type });
   await writeModelFolder(folder, parts);
 }
 
@@ -88,9 +95,13 @@ async function wholeParts(
   ];
 }
 
-function adapterParts(model: ModelToSave, options: { folder: string; type: StorageType }): FilePart[] {
-  const { folder, type } = options;
+function adapterParts(
+  model: ModelToSave,
+  options: { folder: string; type: StorageType; baseName: string | undefined },
+): FilePart[] {
+  const { folder, type, baseName } = options;
   const { lora, base } = adapterOf(model, folder);
+  const called = baseName ?? model.source?.name ?? wayTo(base, folder);
   const infos = parametersOf(model.spec);
   const tensors = infos
     .filter(({ trainable }) => trainable)
@@ -104,8 +115,13 @@ function adapterParts(model: ModelToSave, options: { folder: string; type: Stora
   return [
     { name: fileNames.adapterWeights, write: path => writeSafetensors(path, tensors, { type, metadata }) },
     jsonPart(fileNames.provenance, model.provenance),
-    jsonPart(fileNames.adapterConfig, adapterFileOf(lora, base)),
+    jsonPart(fileNames.adapterConfig, adapterFileOf(lora, called)),
   ];
+}
+
+/** Means the same on another machine that both folders are carried to. */
+function wayTo(base: string, folder: string): string {
+  return relative(resolve(folder), base).split(sep).join('/');
 }
 
 /** The folder of the weights that a model's adapters belong to; undefined where they lie in none by themselves. */

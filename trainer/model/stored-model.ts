@@ -8,6 +8,8 @@ export interface ModelSource {
   readonly folder: string;
   /** `config.json` as it stands there. */
   readonly config: JsonObject;
+  /** What an adapter that was read calls it, where that is a name such as `openai-community/gpt2` and no path. */
+  readonly name?: string | undefined;
 }
 
 /** A model as it lies in a folder. */

@@ -73,10 +73,17 @@ async function loadAdapted(folder: string, options: LoadOptions): Promise<Stored
     const base = await loadWhole(baseFolder(adapter, { folder, ...options }), options);
     checkBase(base, { opened, folder });
     const adapted = await withAdapter(base, { adapter, opened, folder });
-    return { ...base, ...adapted, provenance: joint(provenance, base.provenance) };
+    const source = { ...base.source!, ...nameIn(adapter, folder) };
+    return { ...base, ...adapted, source, provenance: joint(provenance, base.provenance) };
   } finally {
     await opened.close();
   }
+}
+
+/** What an adapter calls its base, unless that is a path, which means nothing elsewhere. */
+function nameIn({ base }: AdapterFile, folder: string): { name?: string } {
+  const isPath = isAbsolute(base) || base.startsWith('.') || existsSync(join(folder, base));
+  return isPath ? {} : { name: base };
 }
 
 function baseFolder({ base }: AdapterFile, options: { folder: string } & LoadOptions): string {

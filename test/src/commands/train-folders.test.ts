@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { withLora } from '../../../trainer/model/lora.ts';
@@ -117,8 +117,26 @@ describe('train from a checkpoint of Hugging Face', () => {
     await saveModel(adapter, { ...base, ...withLora(base, { lora, seed: 1 }) }, { layout: 'adapter' });
     const start = ['train', plan, table, '--model', adapter, '--base-model', model, ...publicText];
     expect((await runCli(...start, '--save', 'adapter', '--out', join(folder, 'onward'))).code).toBe(0);
-    const { r } = readJson(join(folder, 'onward', 'model', 'adapter_config.json'));
-    expect(r).toBe(2);
+    const { r, base_model_name_or_path: called } = readJson(
+      join(folder, 'onward', 'model', 'adapter_config.json'),
+    );
+    expect({ r, called }).toEqual({ r: 2, called: '../../checkpoint' });
+  });
+
+  it('calls the base of an adapter as it is told to', async () => {
+    await prepare();
+    const name = ['--save', 'adapter', '--base-name', 'somebody/gpt2'];
+    expect((await train('named', ...publicText, ...adapters, ...name)).code).toBe(0);
+    const written = readFileSync(join(folder, 'named', 'model', 'adapter_config.json'), 'utf8');
+    expect(written).toContain('"base_model_name_or_path": "somebody/gpt2"');
+    expect(written).not.toContain(folder);
+    for (const [wrong, told] of [
+      [['--base-name', 'somebody/gpt2'], 'goes with --save adapter, not merged'],
+      [['--save', 'adapter', '--base-name', ''], '--base-name is empty'],
+    ] as const) {
+      const { code, stderr } = await train('none', ...publicText, ...adapters, ...wrong);
+      expect({ code, told: stderr.includes(told) }).toEqual({ code: 2, told: true });
+    }
   });
 });
 

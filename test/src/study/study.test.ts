@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseHTML } from 'linkedom';
 import { describe, expect, it } from 'vitest';
@@ -108,8 +108,17 @@ describe('study', () => {
     async () => {
       const ages = resultNames().map(name => statSync(join(out, 'results', name)).mtimeMs);
       const before = resultNames();
-      const { code, stdout, stderr } = await runCli(...argv);
+      const cut = readdirSync(join(out, 'runs')).find(name => !before.includes(`${name}.json`))!;
+      const lock = join(out, 'runs', cut, 'run.lock');
+      writeFileSync(lock, JSON.stringify({ host: 'elsewhere', process: 7, started: null }));
+      const refused = await runCli(...argv);
+      expect({ code: refused.code, told: refused.stderr.includes('(--break-lock)') }).toEqual({
+        code: 5,
+        told: true,
+      });
+      const { code, stdout, stderr } = await runCli(...argv, '--break-lock');
       expect(code, stderr).toBe(0);
+      expect(stderr).toContain('--break-lock: takes the folder from process 7 on elsewhere.');
       expect(stderr).toContain('3 of 6 runs are done');
       expect(stdout).toMatch(/\nrun +epsilon +k +strategy +noise multiplier/);
       expect(stdout).toContain('The study itself spends privacy.');

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -97,7 +97,7 @@ describe("saveModel() in PEFT's layout", () => {
     expect(readJson(join(adapter(), 'adapter_config.json'))).toMatchObject({
       peft_type: 'LORA',
       task_type: 'CAUSAL_LM',
-      base_model_name_or_path: base(),
+      base_model_name_or_path: '../base',
       r: 3,
       lora_alpha: 5,
       target_modules: ['attn.c_attn', 'attn.c_proj', 'mlp.c_fc', 'mlp.c_proj'],
@@ -122,6 +122,37 @@ describe("saveModel() in PEFT's layout", () => {
     expect([...loaded.parameters.keys()]).toEqual([...livelyModel(tinyLora, 1).parameters.keys()]);
     await saveModel(join(folder, 'again'), loaded, { layout: 'adapter' });
     expect(await loadModel(join(folder, 'again'))).toEqual(model);
+  });
+
+  it('names its base by a name or by the way there, never by a place on this machine', async () => {
+    const called = (): unknown => readJson(join(adapter(), 'adapter_config.json'))['base_model_name_or_path'];
+    const options = { layout: 'adapter' } as const;
+    const model = await trained();
+    await saveModel(adapter(), model, { ...options, baseName: 'somebody/gpt2' });
+    expect(called()).toBe('somebody/gpt2');
+    const given = await loadModel(adapter(), { base: base() });
+    await saveModel(adapter(), given, options);
+    expect(called()).toBe('somebody/gpt2');
+    await saveModel(adapter(), given, { ...options, baseName: 'other/gpt2' });
+    expect(called()).toBe('other/gpt2');
+    for (const path of [base(), '../base', '../gone']) {
+      changeJson(join(adapter(), 'adapter_config.json'), { base_model_name_or_path: path });
+      const loaded = await loadModel(adapter(), { base: base() });
+      const deeper = join(folder, 'run', 'model');
+      await saveModel(deeper, loaded, options);
+      const written = readJson(join(deeper, 'adapter_config.json'))['base_model_name_or_path'];
+      expect(written).toBe('../../base');
+      expect((await loadModel(deeper)).parameters).toEqual(model.parameters);
+    }
+  });
+
+  it('is found together with its base where both were moved', async () => {
+    const model = await trained();
+    await saveModel(adapter(), model, { layout: 'adapter' });
+    const elsewhere = join(folder, 'elsewhere');
+    mkdirSync(elsewhere);
+    for (const name of ['base', 'adapter']) renameSync(join(folder, name), join(elsewhere, name));
+    expect((await loadModel(join(elsewhere, 'adapter'))).parameters).toEqual(model.parameters);
   });
 
   it('refuses where there is no adapter, no base, or the base would be replaced', async () => {

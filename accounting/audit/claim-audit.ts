@@ -1,0 +1,157 @@
+import type { Interval } from '../accountant.ts';
+import { checkDelta, checkNonNegative } from '../check.ts';
+import type { Claim, ClaimAudit } from './claim.ts';
+import { settingsEpsilon } from './claim-bounds.ts';
+import { impliedEpsilon, isUnlikePoisson, judge, type Judgement } from './claim-judge.ts';
+import { givesPrint, readPrinted, type PrintedNumber } from './claim-printed.ts';
+import { statementOf } from './claim-statement.ts';
+import { conventionTexts, rhoEpsilons } from './conventions.ts';
+import { explain, isStatedMatch, type Explanation } from './explain.ts';
+import { findingsOf } from './findings.ts';
+import { strongestVerdict, verdictFor, type VerdictDetail } from './verdict.ts';
+
+/**
+ * Audits a claim on paper: recomputes epsilon from the stated settings, searches for the reading that gives the printed number,
+ * and checks the claim against the catalogue of known mistakes.
+ *
+ * Only a proved lower bound above everything that the printed digits stand for leads to `refuted` or `privacy_overstated`. What is not
+ * stated is never assumed: it leads to `unverifiable`, with the range of epsilon over all that was left open and the questions to ask.
+ *
+ * @param claim - checked by whoever read it; {@link claimOf} makes one of the stated facts
+ * @throws DpError `INVALID_ARGUMENT` for a printed number, delta or multiplier that is none
+ * @example
+ * ```ts
+ * const claim = claimOf({
+ *   guarantee: { epsilon: '3.0', delta: 1e-5 },
+ *   adjacency: 'add_remove',
+ *   mechanisms: [{
+ *     kind: 'dp_sgd', n_units: 60000, steps: 1160,
+ *     sampler: { kind: 'poisson', batch_size: 2048 }, noise: { multiplier: 2.15 },
+ *   }],
+ * });
+ * const audit = auditClaim(claim);
+ * audit.verdict; // 'consistent'
+ * audit.recomputed.exact.upper; // ~2.3761
+ * audit.readings[0].convention; // 'rdp classic'
+ * ```
+ */
+export function auditClaim(claim: Claim): ClaimAudit {
+  checkNumbers(claim);
+  const { guarantee } = claim;
+  const claimed = guarantee.epsilon === null ? null : readPrinted(guarantee.epsilon, guarantee.relation);
+  const epsilon = settingsEpsilon();
+  const roughly = settingsEpsilon({ relativeGap: 2e-3 });
+  const judgement = judge(claim, { claimed, epsilon, roughly });
+  const records = claim.unit.max_records_per_unit;
+  const explanation =
+    judgement.best === undefined
+      ? undefined
+      : explain(judgement.best.settings, { claimed, records, epsilon: roughly });
+  const implied = explainImplied(claim, { claimed, judgement });
+  const detail = detailOf(claim, { claimed, judgement, explanation, isImplied: implied !== null });
+  return {
+    verdict: verdictFor(detail),
+    detail,
+    subject: claim.subject.name ?? 'the claim',
+    statement: statementOf(claim, judgement),
+    claimed: { epsilon: claimed?.stands ?? null, delta: guarantee.delta },
+    reasons: findingsOf({ claim, claimed, judgement, explanation, epsilon: roughly }),
+    recomputed: recomputedOf(claim, { judgement, explanation }),
+    readings: explanation?.readings.slice(0, mostReadings) ?? [],
+    explanation: explanation?.text ?? implied,
+    questions: questionsOf(claim, judgement),
+    needs: judgement.needs,
+    range: judgement.range,
+  };
+}
+
+const mostReadings = 12;
+const verb = 'audit the claim';
+
+function checkNumbers({ guarantee, mechanisms }: Claim): void {
+  if (guarantee.delta !== null) checkDelta(guarantee.delta, { verb, name: 'guarantee.delta' });
+  mechanisms.forEach(({ noise }, index) => {
+    if (noise.multiplier === null) return;
+    checkNonNegative(noise.multiplier, { verb, name: `mechanisms[${index}].noise.multiplier` });
+  });
+}
+
+interface Parts {
+  readonly claimed: PrintedNumber | null;
+  readonly judgement: Judgement;
+  readonly explanation: Explanation | undefined;
+}
+
+/** The finer verdict: what the settings say, what others measured, and whether anything gives the printed number. */
+function detailOf(
+  claim: Claim,
+  { claimed, judgement, explanation, isImplied }: Parts & { readonly isImplied: boolean },
+): VerdictDetail {
+  const details: VerdictDetail[] = [judgement.detail];
+  if (claimed !== null && isRefutedByOthers(claim, claimed)) details.push('refuted');
+  const found = strongestVerdict(details);
+  if (found !== 'consistent') return found;
+  const isGiven = isImplied || (explanation?.readings.some(isStatedMatch) ?? false);
+  return isGiven ? 'consistent' : 'privacy_understated';
+}
+
+/** A bound at a smaller delta says nothing about the claim's. */
+function isRefutedByOthers({ evidence, guarantee }: Claim, { stands }: PrintedNumber): boolean {
+  if (evidence.kind !== 'lower_bound' || evidence.epsilon === null) return false;
+  const isComparable = guarantee.delta === null || (evidence.delta ?? guarantee.delta) >= guarantee.delta;
+  return isComparable && evidence.epsilon > stands.upper;
+}
+
+/** Which conversion of a claimed rho or mu gives the printed epsilon, where no mechanism is stated. */
+function explainImplied(
+  claim: Claim,
+  { claimed, judgement }: Pick<Parts, 'claimed' | 'judgement'>,
+): string | null {
+  if (claimed === null || judgement.best !== undefined) return null;
+  const found = conversionsOf(claim).find(([, value]) => givesPrint(value, claimed));
+  if (found === undefined) return null;
+  const [name, value] = found;
+  const text = Object.entries(conventionTexts).find(([known]) => known === name)?.[1] ?? name;
+  return `${claimed.text} is what comes out from the claimed rho or mu, by ${text} (${value.toPrecision(5)}).`;
+}
+
+function conversionsOf({ guarantee: { rho, mu, delta } }: Claim): [string, number][] {
+  if (delta === null || (rho === null && mu === null)) return [];
+  if (rho !== null) return Object.entries(rhoEpsilons(Number(rho), delta));
+  return [['gaussian', rhoEpsilons(Number(mu) ** 2 / 2, delta).gaussian]];
+}
+
+function recomputedOf(
+  claim: Claim,
+  { judgement: { best }, explanation }: Pick<Parts, 'judgement' | 'explanation'>,
+): Record<string, Interval> {
+  const numbers: readonly [string, number | undefined][] =
+    best === undefined ? conversionsOf(claim) : Object.entries(explanation?.stated ?? {});
+  const conventions = numbers.flatMap(([name, value]): [string, Interval][] =>
+    value === undefined ? [] : [[name, { lower: value, upper: value }]],
+  );
+  const implied = best === undefined ? impliedEpsilon(claim) : undefined;
+  const bound = claim.evidence.kind === 'lower_bound' ? claim.evidence.epsilon : null;
+  return {
+    ...(best !== undefined && { [nameOfBest(best)]: best.epsilon }),
+    ...(implied !== undefined && { implied }),
+    ...(bound !== null && { 'published lower bound': { lower: bound, upper: Infinity } }),
+    ...Object.fromEntries(conventions),
+  };
+}
+
+function nameOfBest({ epsilon, settings }: NonNullable<Judgement['best']>): string {
+  if (epsilon.upper < Infinity) return 'exact';
+  return settings.runs.some(isUnlikePoisson) ? 'sampler lower bound' : 'exact';
+}
+
+function questionsOf(claim: Claim, { missing, open }: Judgement): string[] {
+  const { unit, guarantee, selection } = claim;
+  return [
+    ...(guarantee.epsilon === null ? ['Which epsilon is claimed?'] : []),
+    ...missing.map(({ question }) => question),
+    ...open.map(({ question }) => question),
+    ...(unit.kind === null ? ['What is the unit of protection: one record, or all of one user?'] : []),
+    ...(selection.runs === null ? ['How many runs were there, and how was the released one chosen?'] : []),
+  ];
+}

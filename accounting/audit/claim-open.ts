@@ -1,0 +1,254 @@
+import type { Claim, ClaimMechanism } from './claim.ts';
+import {
+  isCorrelated,
+  isRecordSampled,
+  isSampled,
+  neighboursOf,
+  numbersOf,
+  roundSteps,
+  type Choices,
+  type OpenFact,
+} from './claim-settings.ts';
+
+/** A word that the claim leaves out and that moves epsilon; the first option is the one that is best for privacy. */
+export interface OpenChoice {
+  readonly key: string;
+  /** JSON pointer of the field. */
+  readonly field: string;
+  readonly question: string;
+  readonly options: readonly { readonly value: string; readonly text: string }[];
+}
+
+/** A number that the claim leaves out. */
+export interface MissingFact {
+  readonly fact: OpenFact;
+  readonly field: string;
+  readonly question: string;
+}
+
+type ChoiceMaker = (mechanism: ClaimMechanism, claim: Claim) => Omit<OpenChoice, 'field'> | undefined;
+
+const batchForming: ChoiceMaker = ({ sampler, kind }) => {
+  const isOpen = sampler.kind === null || sampler.kind === 'unknown' || sampler.kind === 'min_separation';
+  if (kind !== 'dp_sgd' || !isOpen || sampler.rate === 1) return undefined;
+  return {
+    key: 'sampler',
+    question: 'How were batches formed: by Poisson sampling, of fixed size, or from a shuffled table?',
+    options: [
+      { value: 'poisson', text: 'batches were Poisson sampled' },
+      { value: 'balls_in_bins', text: 'each unit was put into one random batch of each epoch' },
+      { value: 'without_replacement', text: 'batches of fixed size were drawn without replacement' },
+      { value: 'shuffle_each_epoch', text: 'batches were cut from a table shuffled for each epoch' },
+      { value: 'fixed_order', text: 'batches were cut from a table in a fixed order' },
+    ],
+  };
+};
+
+const clipping: ChoiceMaker = ({ clip, kind }, claim) => {
+  if (kind !== 'dp_sgd' || clip.per !== null || !isRecordSampledIfChosen(claim)) return undefined;
+  return {
+    key: 'clip',
+    question: `Was the gradient clipped once per ${claim.unit.kind}, or per record?`,
+    options: [
+      { value: 'unit', text: 'one clipped contribution per unit' },
+      { value: 'example', text: 'each record sampled and clipped on its own' },
+    ],
+  };
+};
+
+function isRecordSampledIfChosen(claim: Claim): boolean {
+  return claim.mechanisms.some(mechanism => isRecordSampled(claim, mechanism, { clip: 'example' }));
+}
+
+const rounding: ChoiceMaker = mechanism => {
+  if (!isSampled(mechanism) || mechanism.steps !== null || mechanism.rounding !== null) return undefined;
+  const { rate } = numbersOf(mechanism, { choices: {}, fill: {} });
+  const { epochs } = mechanism;
+  if (epochs === null || rate === null) return undefined;
+  const [least, most] = [roundSteps(epochs, 1 / rate, 'floor'), roundSteps(epochs, 1 / rate, 'ceil')];
+  if (least === most) return undefined;
+  return {
+    key: 'rounding',
+    question: `How many steps were taken: ${least}, ${most}, or between?`,
+    options: [
+      { value: 'floor', text: `${least} steps were taken` },
+      { value: 'ceil', text: `${most} steps were taken` },
+    ],
+  };
+};
+
+const noiseScale: ChoiceMaker = ({ noise, clip }, claim) => {
+  const isDoubtful =
+    noise.applied_to === 'mean' || clip.per === 'microbatch' || neighboursOf(claim, {}) === 'replace';
+  if (noise.relative_to !== null || noise.multiplier === null || !isDoubtful) return undefined;
+  const relativeToClip = { value: 'clip', text: 'the noise multiplier is relative to the clip norm' };
+  const toSensitivity = { value: 'sensitivity', text: 'the noise multiplier is relative to the sensitivity' };
+  return {
+    key: 'relative',
+    question:
+      'Is the noise multiplier relative to the clip norm, or to the sensitivity of what it was added to?',
+    options: noise.applied_to === 'mean' ? [relativeToClip, toSensitivity] : [toSensitivity, relativeToClip],
+  };
+};
+
+const microbatches: ChoiceMaker = ({ clip }) =>
+  clip.per !== 'microbatch' || clip.microbatch_size !== null
+    ? undefined
+    : {
+        key: 'microbatch',
+        question: 'How many examples had a microbatch that was clipped as a whole?',
+        options: [
+          { value: 'one', text: 'each microbatch held one example' },
+          { value: 'many', text: 'a microbatch held several examples' },
+        ],
+      };
+
+const layers: ChoiceMaker = ({ clip }) =>
+  clip.per !== 'layer'
+    ? undefined
+    : {
+        key: 'layer',
+        question: 'Is the clip norm that of all layers together, or of each layer, and of how many?',
+        options: [
+          { value: 'total', text: 'the clip norm is that of all layers together' },
+          { value: 'each', text: 'each layer had the whole clip norm' },
+        ],
+      };
+
+const workerSeeds: ChoiceMaker = ({ noise }) =>
+  noise.per !== 'worker' || noise.seeds !== null || (noise.workers ?? 1) === 1
+    ? undefined
+    : {
+        key: 'seeds',
+        question: 'Did the workers draw their noise from different seeds?',
+        options: [
+          { value: 'same', text: 'all workers drew the same noise' },
+          { value: 'distinct', text: 'the workers drew different noise' },
+        ],
+      };
+
+const workerDivision: ChoiceMaker = ({ noise }) =>
+  noise.per !== 'worker' || noise.divided_by !== null || (noise.workers ?? 1) === 1
+    ? undefined
+    : {
+        key: 'division',
+        question: 'By what did each worker divide its noise?',
+        options: [
+          { value: 'none', text: 'no worker divided its noise' },
+          { value: 'sqrt_workers', text: 'each worker divided its noise by the root of their number' },
+          { value: 'workers', text: 'each worker divided its noise by their number' },
+        ],
+      };
+
+/** Which choice belongs to which field of a mechanism. */
+const makers: readonly (readonly [field: string, maker: ChoiceMaker])[] = [
+  ['sampler/kind', batchForming],
+  ['clip/per', clipping],
+  ['rounding', rounding],
+  ['noise/relative_to', noiseScale],
+  ['clip/microbatch_size', microbatches],
+  ['clip/norm', layers],
+  ['noise/seeds', workerSeeds],
+  ['noise/divided_by', workerDivision],
+];
+
+/**
+ * The words that a claim leaves open, each once, in the order in which they weigh.
+ *
+ * @example
+ * ```ts
+ * openChoices(claimOf({ mechanisms: [{ kind: 'dp_sgd' }] })).map(({ key }) => key); // ['adjacency', 'sampler']
+ * ```
+ */
+export function openChoices(claim: Claim): OpenChoice[] {
+  const found = new Map<string, OpenChoice>();
+  if (claim.adjacency === null && claim.mechanisms.length > 0) found.set('adjacency', adjacencyChoice);
+  for (const [field, maker] of makers) {
+    claim.mechanisms.forEach((mechanism, index) => {
+      const choice = maker(mechanism, claim);
+      if (choice === undefined || found.has(choice.key)) return;
+      found.set(choice.key, { ...choice, field: `/mechanisms/${index}/${field}` });
+    });
+  }
+  return [...found.values()];
+}
+
+const adjacencyChoice: OpenChoice = {
+  key: 'adjacency',
+  field: '/adjacency',
+  question: 'Are neighbouring tables those with one unit more, or those with one unit replaced?',
+  options: [
+    { value: 'add_remove', text: 'neighbouring tables have one unit more or less' },
+    { value: 'replace_one', text: 'neighbouring tables have one unit replaced' },
+  ],
+};
+
+/**
+ * The readings that are best for privacy, one for each open choice.
+ *
+ * @example
+ * ```ts
+ * bestChoices([]); // {}
+ * ```
+ */
+export function bestChoices(open: readonly OpenChoice[]): Choices {
+  return Object.fromEntries(open.map(({ key, options }) => [key, options[0]!.value]));
+}
+
+/**
+ * The numbers without which nothing can be recomputed.
+ *
+ * @example
+ * ```ts
+ * const claim = claimOf({ guarantee: { delta: 1e-5 }, mechanisms: [{ kind: 'gaussian' }] });
+ * missingFacts(claim, {}).map(({ fact }) => fact); // ['noise']
+ * ```
+ */
+export function missingFacts(claim: Claim, choices: Choices): MissingFact[] {
+  const found = new Map<OpenFact, MissingFact>();
+  const add = (fact: OpenFact, field: string): void => {
+    if (!found.has(fact)) found.set(fact, { fact, field, question: questions[fact] });
+  };
+  if (claim.guarantee.delta === null) add('delta', '/guarantee/delta');
+  claim.mechanisms.forEach((mechanism, index) => {
+    for (const [fact, field] of missingOf(claim, mechanism, choices))
+      add(fact, field.startsWith('/') ? field : `/mechanisms/${index}/${field}`);
+  });
+  return [...found.values()];
+}
+
+const questions: Readonly<Record<OpenFact, string>> = {
+  noise: 'What was the noise multiplier?',
+  units: 'How many units (or records, where those are sampled) did the training table have?',
+  batch: 'What was the batch size?',
+  rate: 'With what probability did a unit enter a step: which batch size, out of how many units?',
+  steps: 'How many steps were taken?',
+  delta: 'At which delta does epsilon hold?',
+  records: 'How many records could one unit have, and what enforced it?',
+  sensitivity:
+    'What is the sensitivity of the whole release: tree or matrix, restarts, participations of a unit?',
+};
+
+function missingOf(claim: Claim, mechanism: ClaimMechanism, choices: Choices): [OpenFact, string][] {
+  const { noise, units, batch, rate, steps, sensitivity } = numbersOf(mechanism, { choices, fill: {} });
+  const missing: [OpenFact, string][] = [];
+  if (noise === null) missing.push(['noise', 'noise/multiplier']);
+  if (sensitivity === null && isCorrelated(mechanism)) missing.push(['sensitivity', 'sensitivity']);
+  if (rate === null) missing.push(missingRate(units, batch));
+  const isEpochs = mechanism.epochs !== null && rate === null;
+  if (steps === null && !isEpochs) missing.push(['steps', 'steps']);
+  if (isNoiseOnMean(mechanism, choices) && batch === null && (units === null || rate === null))
+    missing.push(['batch', 'sampler/batch_size']);
+  const hasRecords = claim.unit.max_records_per_unit !== null || !isRecordSampled(claim, mechanism, choices);
+  if (!hasRecords) missing.push(['records', '/unit/max_records_per_unit']);
+  return missing;
+}
+
+function missingRate(units: number | null, batch: number | null): [OpenFact, string] {
+  if (batch !== null) return ['units', 'n_units'];
+  return units === null ? ['rate', 'sampler/rate'] : ['batch', 'sampler/batch_size'];
+}
+
+function isNoiseOnMean({ noise }: ClaimMechanism, choices: Choices): boolean {
+  return noise.applied_to === 'mean' && (noise.relative_to ?? choices['relative']) !== 'sensitivity';
+}

@@ -1,0 +1,25 @@
+import type { FindingContext } from './findings-context.ts';
+import { mechanismRules } from './findings-mechanism.ts';
+import { numberRules } from './findings-numbers.ts';
+import { samplingRules } from './findings-sampling.ts';
+import { scopeRules } from './findings-scope.ts';
+import type { FindingLevel, Reason } from './verdict.ts';
+
+const weights: Readonly<Record<FindingLevel, number>> = { error: 0, warning: 1, note: 2 };
+
+/**
+ * Everything that the catalogue finds, errors first.
+ *
+ * @example
+ * ```ts
+ * const claim = claimOf({ mechanisms: [{ kind: 'dp_sgd', normalise_by: 'realised' }] });
+ * const judgement = judge(claim, { claimed: null, epsilon: settingsEpsilon() });
+ * const found = findingsOf({ claim, claimed: null, judgement, explanation: undefined, epsilon: settingsEpsilon() });
+ * found.some(({ code }) => code === 'DPC-E1-divided-by-realised-batch'); // true
+ * ```
+ */
+export function findingsOf(context: FindingContext): Reason[] {
+  return [...numberRules, ...samplingRules, ...mechanismRules, ...scopeRules]
+    .flatMap(rule => rule(context))
+    .toSorted((a, b) => weights[a.level] - weights[b.level]);
+}

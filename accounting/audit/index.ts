@@ -1,0 +1,37 @@
+export { strongestVerdict, verdictDetails, verdictFor } from './verdict.ts';
+export type { FindingLevel, Reason, Verdict, VerdictDetail } from './verdict.ts';
+export { claimMechanisms, claimOf, claimSamplers, unitKinds } from './claim.ts';
+export type {
+  Claim,
+  ClaimAccounting,
+  ClaimAudit,
+  ClaimClip,
+  ClaimData,
+  ClaimEvidence,
+  ClaimGuarantee,
+  ClaimMechanism,
+  ClaimMechanismKind,
+  ClaimNoise,
+  ClaimRandomness,
+  ClaimReading,
+  ClaimRelease,
+  ClaimSampler,
+  ClaimSamplerKind,
+  ClaimSelection,
+  ClaimSubject,
+  ClaimUnit,
+  Printed,
+  ProfilePoint,
+  StatedClaim,
+  StatedMechanism,
+  UnitKind,
+} from './claim.ts';
+export { auditClaim } from './claim-audit.ts';
+export { testParticipation } from './participation.ts';
+export type {
+  DrawRun,
+  ParticipationAnswer,
+  ParticipationOptions,
+  ParticipationTest,
+} from './participation.ts';
+export * from './scores/index.ts';

@@ -1,0 +1,77 @@
+import type { Command } from 'commander';
+import type { Plan } from '../../accounting/plan-entry.ts';
+import type { ReplayInputs } from '../../trainer/index.ts';
+import { count, positive, required } from '../arguments.ts';
+import type { Surroundings } from '../command.ts';
+import { addEngineOption, chosenEngine, type EngineOption } from '../engines.ts';
+import {
+  addLoraOptions,
+  addStartOptions,
+  startModel,
+  withAdapters,
+  type LoraOptions,
+  type StartOptions,
+} from '../models.ts';
+import { addTableOptions, readUserTable, type TableOptions } from '../table.ts';
+import { usersForPlan } from '../training-data.ts';
+
+/** What a run is repeated with, as commander hands it over. */
+export interface LedgerReplayOptions extends TableOptions, LoraOptions, StartOptions, EngineOption {
+  readonly table?: string;
+  readonly model?: string;
+  readonly learningRate?: number;
+  readonly checkpointEvery: number;
+  readonly seed: string;
+  readonly replaySteps?: number;
+  readonly sameArithmetic?: true;
+}
+
+/** Adds the options that repeat a run; they are those of `train`. */
+export function addLedgerReplayOptions(command: Command): Command {
+  command
+    .optionsGroup('Repeating the run (with --key):')
+    .option('--table <file>', 'table of the run: trains again, noise and all (default: nothing is trained)')
+    .option('--model <folder>', 'starting model of the run (required with --table)')
+    .option('--replay-steps <n>', 'steps to repeat from the first (default: all)', count('--replay-steps'))
+    .option(
+      '--same-arithmetic',
+      'engine and processor are those of the run, so that a sum that differs refutes it (default: it leaves the question open)',
+    )
+    .option(
+      '--learning-rate <r>',
+      'highest learning rate of the run (default: as for train)',
+      positive('--learning-rate'),
+    )
+    .option('--checkpoint-every <n>', 'steps between its checkpoints', count('--checkpoint-every'), 10)
+    .option('--seed <text>', 'seed of its adapters', '42');
+  return addEngineOption(addTableOptions(addLoraOptions(addStartOptions(command))));
+}
+
+const verb = 'repeat the run';
+
+/** Reads model and table for the plan of a ledger; undefined where no table was given. */
+export function ledgerReplay(
+  options: LedgerReplayOptions,
+  { signal, note, progress }: Surroundings,
+): ((plan: Plan) => Promise<ReplayInputs>) | undefined {
+  const { table, checkpointEvery, learningRate, seed, replaySteps, sameArithmetic } = options;
+  if (table === undefined) return undefined;
+  const folder = required(options.model, { verb, name: '--model', example: 'public-model' });
+  return async plan => {
+    const model = withAdapters(await startModel(folder, { ...options, verb }), { ...options, seed });
+    const { records } = await readUserTable(table, { ...options, needsText: true });
+    const { users } = usersForPlan(records, { plan, tokenizer: model.tokenizer, evaluationRecords: 1 });
+    progress.stage('repeating the run');
+    const settings = { checkpointEvery, ...(learningRate === undefined ? {} : { learningRate }) };
+    const engine = await chosenEngine(options, note);
+    return {
+      users,
+      model,
+      engine,
+      settings,
+      signal,
+      steps: replaySteps,
+      isBitExact: sameArithmetic === true,
+    };
+  };
+}

@@ -1,0 +1,106 @@
+import { isAbsolute } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { Reason } from '../../accounting/audit/index.ts';
+import { version } from '../version.ts';
+import type { AuditedFile, AuditReport } from './report.ts';
+import { epsilonWords, sourceAddress, verdictWords } from './words.ts';
+
+const schemaAddress =
+  'https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json';
+
+/** A path as the URI reference that SARIF asks for. */
+function uriOf(path: string): string {
+  if (isAbsolute(path)) return pathToFileURL(path).href;
+  return path.split(/[\\/]/).map(encodeURIComponent).join('/');
+}
+
+/** The line of the field, of the nearest one that holds it, or the first. */
+function lineOf({ lines }: AuditReport, field: string | undefined): number {
+  for (let pointer = field ?? ''; pointer !== ''; pointer = pointer.slice(0, pointer.lastIndexOf('/'))) {
+    const line = lines?.get(pointer);
+    if (line !== undefined) return line;
+  }
+  return 1;
+}
+
+function ruleOf({ code, level, text, source }: Reason): Record<string, unknown> {
+  const helpUri = sourceAddress(source);
+  return {
+    id: code,
+    name: code.replace(/(?:^|[-_])(\w)/g, (_, letter: string) => letter.toUpperCase()),
+    shortDescription: { text },
+    ...(source === undefined ? {} : { help: { text: `Source: ${source}` } }),
+    ...(helpUri === undefined ? {} : { helpUri }),
+    defaultConfiguration: { level },
+  };
+}
+
+/** One rule a code, in the order in which the codes appear. */
+function rulesOf(reasons: readonly Reason[]): Map<string, Record<string, unknown>> {
+  const rules = new Map<string, Record<string, unknown>>();
+  for (const reason of reasons) {
+    if (!rules.has(reason.code)) rules.set(reason.code, ruleOf(reason));
+  }
+  return rules;
+}
+
+function locationOf(report: AuditReport, { path }: AuditedFile, field: string | undefined): object {
+  return {
+    physicalLocation: {
+      artifactLocation: { uri: uriOf(path), index: 0 },
+      region: { startLine: lineOf(report, field) },
+    },
+  };
+}
+
+/** Infinities are no numbers of JSON. */
+function bound(value: number): number | string {
+  return Number.isFinite(value) ? value : String(value);
+}
+
+function resultOf(
+  report: AuditReport,
+  { reason, ruleIndex }: { reason: Reason; ruleIndex: number },
+): Record<string, unknown> {
+  const { code, level, text, epsilon, field } = reason;
+  const [file] = report.files;
+  const interval =
+    epsilon === null ? {} : { epsilon: { lower: bound(epsilon.lower), upper: bound(epsilon.upper) } };
+  return {
+    ruleId: code,
+    ruleIndex,
+    level,
+    message: { text: text + epsilonWords(reason) },
+    ...(file === undefined ? {} : { locations: [locationOf(report, file, field)] }),
+    properties: { ...interval, ...(field === undefined ? {} : { field }) },
+  };
+}
+
+function artifactOf({ path, sha256 }: AuditedFile): Record<string, unknown> {
+  return { location: { uri: uriOf(path) }, hashes: { 'sha-256': sha256 } };
+}
+
+function runOf(report: AuditReport): Record<string, unknown> {
+  const { reasons, files, verdict, detail, subject, statement, explanation, questions } = report;
+  const rules = rulesOf(reasons);
+  const places = [...rules.keys()];
+  return {
+    tool: { driver: { name: 'privacy-unit', version, rules: [...rules.values()] } },
+    artifacts: files.map(artifactOf),
+    results: reasons.map(reason => resultOf(report, { reason, ruleIndex: places.indexOf(reason.code) })),
+    properties: {
+      verdict,
+      detail,
+      meaning: `The claim ${verdictWords(report)}.`,
+      subject,
+      statement,
+      explanation,
+      questions,
+    },
+  };
+}
+
+/** The report as SARIF 2.1.0 (OASIS): one rule a code, one result a reason, the verdict among the run's properties. */
+export function renderSarif(report: AuditReport): string {
+  return `${JSON.stringify({ $schema: schemaAddress, version: '2.1.0', runs: [runOf(report)] }, null, 2)}\n`;
+}

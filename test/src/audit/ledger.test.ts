@@ -1,0 +1,160 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { runCli, runJson, sampleRows, temporaryFolder, writeJsonl, type Outcome } from '../support.ts';
+
+const folder = temporaryFolder();
+const table = writeJsonl(join(folder, 'table.jsonl'), sampleRows(40));
+const model = join(folder, 'model');
+const run = join(folder, 'run');
+const ledger = join(run, 'ledger.jsonl');
+const plan = join(folder, 'plans', 'user-wise-k2.json');
+const key = join(run, 'secret.key');
+
+interface LedgerAnswer {
+  readonly verdict: string;
+  readonly detail: string;
+  readonly chain: { holds: boolean; lines: number; broken: { line: number; fault: string } | null };
+  readonly epsilon: { lower: number; upper: number | string };
+  readonly reasons: { code: string; text: string }[];
+  readonly replay: { drawsConfirmed: number; sumsConfirmed: number; modelsConfirmed: number } | null;
+}
+
+beforeAll(async () => {
+  const tiny = ['--layers', '1', '--width', '16', '--heads', '2', '--context', '32'];
+  const budget = ['--epsilon', '8', '--batch-size', '10', '--steps', '5', '--k', '2', '--held-out', '0.2'];
+  await runJson('plan', table, ...budget, '--out', join(folder, 'plans'));
+  await runJson('pretrain', table, '--steps', '3', '--batch-size', '4', ...tiny, '--out', model);
+  await runJson(
+    'train',
+    plan,
+    table,
+    '--model',
+    model,
+    '--out',
+    run,
+    '--keep-key',
+    '--checkpoint-every',
+    '2',
+  );
+});
+
+async function audit(...argv: string[]): Promise<Outcome & { answer: LedgerAnswer }> {
+  const outcome = await runCli('audit', 'ledger', ...argv, '--json');
+  return { ...outcome, answer: outcome.stdout === '' ? undefined : JSON.parse(outcome.stdout) };
+}
+
+function altered(name: string, change: (text: string) => string): string {
+  const path = join(folder, name);
+  writeFileSync(path, change(readFileSync(ledger, 'utf8')));
+  return path;
+}
+
+describe('audit ledger', () => {
+  it('confirms a run from its ledger alone, with the agreed keys', async () => {
+    const { code, answer } = await audit(ledger);
+    const statement: { epsilon: object } = JSON.parse(readFileSync(join(run, 'statement.json'), 'utf8'));
+    expect(code).toBe(0);
+    expect(answer).toMatchObject({
+      verdict: 'consistent',
+      chain: { holds: true, broken: null },
+      epsilon: statement.epsilon,
+      reasons: [],
+    });
+  });
+
+  it('holds the statement of the run, an epsilon and a claim file against it', async () => {
+    expect((await audit(ledger, '--claim', join(run, 'statement.json'))).code).toBe(0);
+    expect((await audit(ledger, '--epsilon', '8')).code).toBe(0);
+    const small = await audit(ledger, '--epsilon', '2');
+    expect({ code: small.code, verdict: small.answer.verdict }).toEqual({
+      code: 3,
+      verdict: 'privacy_overstated',
+    });
+    const claim = join(folder, 'claim.yaml');
+    writeFileSync(
+      claim,
+      'schema: dp-claim/1\nguarantee: {epsilon: 8.0, delta: null, relation: "<="}\nmechanisms: [{kind: dp_sgd, steps: 9}]\n',
+    );
+    const stated = await audit(ledger, '--claim', claim);
+    expect(stated.stderr).toBe('');
+    expect(stated).toMatchObject({ code: 0, answer: { verdict: 'consistent' } });
+    expect(stated.answer.reasons.map(({ code }) => code)).toContain('DPL-other-setting');
+  });
+
+  it('draws again with the key, and repeats the run with model and table', async () => {
+    const drawn = await audit(ledger, '--key', key);
+    expect(drawn).toMatchObject({ code: 0, answer: { replay: { drawsConfirmed: 5, sumsConfirmed: 0 } } });
+    const again = ['--key', key, '--table', table, '--model', model, '--checkpoint-every', '2'];
+    const repeated = await audit(ledger, ...again, '--same-arithmetic');
+    // Checkpoints of steps 2, 4 and 5, and the final model.
+    expect(repeated).toMatchObject({
+      code: 0,
+      answer: { verdict: 'consistent', replay: { drawsConfirmed: 5, sumsConfirmed: 5, modelsConfirmed: 4 } },
+    });
+    const some = await audit(ledger, ...again, '--replay-steps', '3');
+    expect(some).toMatchObject({ code: 0, answer: { replay: { sumsConfirmed: 3, modelsConfirmed: 1 } } });
+  });
+
+  it('finds that other settings do not give the run, and refutes it only where arithmetic is the same', async () => {
+    const again = ['--key', key, '--table', table, '--model', model, '--learning-rate', '0.5'];
+    const open = await audit(ledger, ...again);
+    expect(open).toMatchObject({
+      code: 4,
+      answer: { verdict: 'unverifiable', replay: { sumsConfirmed: 1 } },
+    });
+    expect(open.answer.reasons[0]!.code).toBe('DPL-other-sum');
+    expect((await audit(ledger, ...again, '--same-arithmetic')).code).toBe(3);
+    const other = writeJsonl(
+      join(folder, 'other.jsonl'),
+      sampleRows(40).map(row => ({ ...row, text: `${row.text}!` })),
+    );
+    const stray = await audit(ledger, '--key', key, '--table', other, '--model', model);
+    expect(stray).toMatchObject({ code: 4 });
+    expect(stray.answer.reasons[0]!.code).toBe('DPL-other-inputs');
+  });
+
+  it.each<[string, string, number, (text: string) => string]>([
+    ['a changed byte', 'changed', 3, text => text.replace('"step":1,', '"step":2,')],
+    ['lines in another order', 'moved', 2, text => text.replace(/(.*\n)(.*\n)(.*\n)/, '$1$3$2')],
+    ['a missing line', 'missing', 3, text => text.split('\n').toSpliced(2, 1).join('\n')],
+    ['a file cut short', 'cut-short', 3, text => text.slice(0, text.indexOf('"step":1,'))],
+  ])('ends with 3 and the line for %s', async (_, fault, line, change) => {
+    const { code, answer, stderr } = await audit(altered(`${fault}.jsonl`, change));
+    expect({ code, broken: answer.chain.broken }).toMatchObject({ code: 3, broken: { line, fault } });
+    expect(stderr).toContain(`Cannot trust the ledger: Line ${line} `);
+  });
+
+  it('ends with 4 where whole lines are missing at the end', async () => {
+    const cut = altered('cut.jsonl', text => text.split('\n').slice(0, -2).join('\n') + '\n');
+    const { code, answer } = await audit(cut);
+    expect({ code, codes: answer.reasons.map(reason => reason.code) }).toEqual({
+      code: 4,
+      codes: ['DPL-unfinished'],
+    });
+  });
+
+  it('ends with 2 for bad input', async () => {
+    const cases: string[][] = [
+      [join(folder, 'none.jsonl')],
+      [table],
+      [ledger, '--claim', join(run, 'statement.json'), '--epsilon', '3'],
+      [ledger, '--delta', '1e-5'],
+      [ledger, '--epsilon', '-1'],
+      [ledger, '--key', table],
+      [ledger, '--table', table],
+      [ledger, '--key', key, '--table', table],
+      [ledger, '--significance', '2'],
+    ];
+    for (const argv of cases) expect((await audit(...argv)).code, argv.join(' ')).toBe(2);
+  });
+
+  it('writes the report in every form, and tells people what was not checked', async () => {
+    const files = ['verdict', 'sarif', 'html'].map(name => join(folder, `audit.${name}`));
+    const argv = files.flatMap(path => [`--${path.split('.').at(-1)}`, path]);
+    const { code, stdout } = await runCli('audit', 'ledger', ledger, '--key', key, ...argv);
+    expect(code).toBe(0);
+    expect(stdout).toContain('Not checked: that noise of the stated size was added');
+    for (const path of files) expect(readFileSync(path, 'utf8').length).toBeGreaterThan(200);
+  });
+});

@@ -105,7 +105,8 @@ export function adaptiveClipping(
  * clip to the sum and at most 1/2 in size to the count: +1/2 within the clip, -1/2 beyond it, 0 with a gradient of zero. In units
  * of their noises that is a vector of length at most 1/z, so sum and count together are one Gaussian release of noise multiplier
  * z, whoever is sampled and how: two units differ by at most 2/z (the count by 1, the sum by two clips), a unit and
- * none by 1/z. The accounting is the one of a fixed clip, under every sampler and relation.
+ * none, or one that is zeroed out, by 1/z. The accounting is the one of a fixed clip, under every sampler and relation. Its lower
+ * bounds stay attained: units that pull by a clip in one direction, within it or beyond it, or by nothing, do so here too.
  *
  * @returns never less than the noise multiplier
  * @throws DpError `INVALID_ARGUMENT` where no noise on the sum makes up for so little noise on the count

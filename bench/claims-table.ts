@@ -30,7 +30,8 @@ function subjectCell({ subject }: Claim): string {
 
 function printedCell({ guarantee: { epsilon, relation, delta } }: Claim): string {
   const sign = relation === '<=' ? '≤ ' : '';
-  return `${sign}${epsilon ?? '–'} at δ ${delta ?? 'not stated'}`;
+  const at = delta === null ? 'not stated' : Number(delta.toPrecision(3)).toExponential();
+  return `${sign}${epsilon ?? '–'} at δ ${at}`;
 }
 
 function recomputedCell({ recomputed, range, needs }: ClaimAudit): string {
@@ -40,23 +41,28 @@ function recomputedCell({ recomputed, range, needs }: ClaimAudit): string {
   return needs.length === 0 ? open : `${open}; needs ${needs.join('; ')}`;
 }
 
+/** Where the printed number comes from, else that nothing gives it, else what is missing. */
+function sourceCell({ explanation, reasons }: ClaimAudit): string {
+  const drift = reasons.find(({ code }) => code.startsWith('DPC-G1'));
+  return cell(explanation ?? (drift ?? reasons[0])?.text ?? '');
+}
+
 /** One row of the table. */
 export function claimRow(name: string): string {
   const { claim } = readClaimFile(fileURLToPath(new URL(name, folder)));
   const audit = auditClaim(claim);
-  const why = audit.explanation ?? audit.reasons[0]?.text ?? '';
   const cells = [
     subjectCell(claim),
     printedCell(claim),
     cell(recomputedCell(audit)),
     audit.detail,
-    cell(why),
+    sourceCell(audit),
   ];
   return `| ${cells.join(' | ')} |`;
 }
 
 const head = [
-  '| claim | printed ε | recomputed ε | verdict | why |',
+  '| claim | printed ε | recomputed ε | verdict | what gives the printed number, or is missing |',
   '| --- | --- | --- | --- | --- |',
 ] as const;
 

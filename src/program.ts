@@ -56,6 +56,7 @@ const loaders: Readonly<Record<string, () => Promise<Maker>>> = {
   train: async () => (await import('./commands/train.ts')).trainCommand,
   pretrain: async () => (await import('./commands/pretrain.ts')).pretrainCommand,
   study: async () => (await import('./commands/study.ts')).studyCommand,
+  evidence: async () => (await import('./commands/evidence.ts')).evidenceCommand,
   audit: async () => (await import('./commands/audit.ts')).auditCommand,
   doctor: async () => (await import('./commands/doctor.ts')).doctorCommand,
   demo: async () => (await import('./commands/demo.ts')).demoCommand,

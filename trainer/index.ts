@@ -86,6 +86,6 @@ export {
   type EvidenceCheck,
   type EvidenceVerification,
 } from './evidence/evidence.ts';
-export { looksLikeEnvelope, preAuthentication } from './evidence/dsse.ts';
+export { checkPrivateKey, looksLikeEnvelope, preAuthentication } from './evidence/dsse.ts';
 export { inclusionProof, isIncluded, merkleRoot } from './evidence/merkle.ts';
 export type { Subject, TrainingPredicate, TrainingStatement } from './evidence/statement.ts';

@@ -1,8 +1,8 @@
 import type { Interval } from '../accountant.ts';
 import { checkDelta, checkNonNegative } from '../check.ts';
 import type { Claim, ClaimAudit } from './claim.ts';
-import { settingsEpsilon } from './claim-bounds.ts';
-import { impliedEpsilon, isUnlikePoisson, judge, type Judgement } from './claim-judge.ts';
+import { settingsEpsilon, type EpsilonOfSettings, type KnownEpsilons } from './claim-bounds.ts';
+import { asPoisson, impliedEpsilon, isUnlikePoisson, judge, type Judgement } from './claim-judge.ts';
 import { givesPrint, readPrinted, type PrintedNumber } from './claim-printed.ts';
 import { statementOf } from './claim-statement.ts';
 import { conventionTexts, rhoEpsilons } from './conventions.ts';
@@ -39,8 +39,9 @@ export function auditClaim(claim: Claim): ClaimAudit {
   checkNumbers(claim);
   const { guarantee } = claim;
   const claimed = guarantee.epsilon === null ? null : readPrinted(guarantee.epsilon, guarantee.relation);
-  const epsilon = settingsEpsilon();
-  const roughly = settingsEpsilon({ relativeGap: 2e-3 });
+  const known: KnownEpsilons = new Map();
+  const epsilon = settingsEpsilon({ known });
+  const roughly = settingsEpsilon({ relativeGap: 2e-3, finer: known });
   const judgement = judge(claim, { claimed, epsilon, roughly });
   const records = claim.unit.max_records_per_unit;
   const explanation =
@@ -56,7 +57,7 @@ export function auditClaim(claim: Claim): ClaimAudit {
     statement: statementOf(claim, judgement),
     claimed: { epsilon: claimed?.stands ?? null, delta: guarantee.delta },
     reasons: findingsOf({ claim, claimed, judgement, explanation, epsilon: roughly }),
-    recomputed: recomputedOf(claim, { judgement, explanation }),
+    recomputed: recomputedOf(claim, { judgement, explanation, epsilon: roughly }),
     readings: explanation?.readings.slice(0, mostReadings) ?? [],
     explanation: explanation?.text ?? implied,
     questions: questionsOf(claim, judgement),
@@ -123,8 +124,10 @@ function conversionsOf({ guarantee: { rho, mu, delta } }: Claim): [string, numbe
 
 function recomputedOf(
   claim: Claim,
-  { judgement: { best }, explanation }: Pick<Parts, 'judgement' | 'explanation'>,
+  options: Pick<Parts, 'judgement' | 'explanation'> & { readonly epsilon: EpsilonOfSettings },
 ): Record<string, Interval> {
+  const { judgement, explanation, epsilon } = options;
+  const { best } = judgement;
   const numbers: readonly [string, number | undefined][] =
     best === undefined ? conversionsOf(claim) : Object.entries(explanation?.stated ?? {});
   const conventions = numbers.flatMap(([name, value]): [string, Interval][] =>
@@ -134,6 +137,8 @@ function recomputedOf(
   const bound = claim.evidence.kind === 'lower_bound' ? claim.evidence.epsilon : null;
   return {
     ...(best !== undefined && { [nameOfBest(best)]: best.epsilon }),
+    ...(best !== undefined &&
+      best.settings.runs.some(isUnlikePoisson) && { 'if Poisson': epsilon(asPoisson(best.settings)) }),
     ...(implied !== undefined && { implied }),
     ...(bound !== null && { 'published lower bound': { lower: bound, upper: Infinity } }),
     ...Object.fromEntries(conventions),

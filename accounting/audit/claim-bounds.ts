@@ -144,12 +144,16 @@ export interface Accuracy {
   readonly relativeGap?: number | undefined;
 }
 
+/** Answers by settings. */
+export type KnownEpsilons = Map<string, Interval>;
+
 /** Asks for epsilon of settings, each settings once. */
 export type EpsilonOfSettings = (settings: Settings) => Interval;
 
 /**
  * A function that bounds epsilon of settings and remembers what it was asked.
  *
+ * @param options - known: where it remembers; finer: what a more accurate one remembers, which is taken where it is there
  * @example
  * ```ts
  * const claim = claimOf({ mechanisms: [{ kind: 'gaussian', noise: { multiplier: 1 } }], guarantee: { delta: 1e-6 } });
@@ -157,11 +161,13 @@ export type EpsilonOfSettings = (settings: Settings) => Interval;
  * ask(settle(claim, { choices: {}, fill: {} })).upper; // ~4.8866
  * ```
  */
-export function settingsEpsilon(options: Accuracy = {}): EpsilonOfSettings {
-  const known = new Map<string, Interval>();
+export function settingsEpsilon(
+  options: Accuracy & { readonly known?: KnownEpsilons; readonly finer?: KnownEpsilons } = {},
+): EpsilonOfSettings {
+  const { known = new Map(), finer } = options;
   return settings => {
     const key = JSON.stringify(settings);
-    const found = known.get(key) ?? boundSettings(settings, options);
+    const found = known.get(key) ?? finer?.get(key) ?? boundSettings(settings, options);
     known.set(key, found);
     return found;
   };

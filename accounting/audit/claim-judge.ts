@@ -92,10 +92,26 @@ function judgeWorlds(claim: Claim, question: OpenQuestion): Judgement {
   const widest = open.length === 0 ? best.epsilon.upper : worstUpper(claim, question, all);
   const compared =
     claimed === null ? 'unverifiable' : detailOf(all, { claimed, settings, open, upper: widest });
-  const isCovered = compared === 'borderline' && holdsIfPoisson(settings, question);
-  const detail = isCovered ? 'conditional' : compared;
+  const detail = corrected(compared, { claim, question, settings });
   const range = open.length === 0 && claimed !== null ? null : { lower, upper: widest };
   return { detail, best, others, open, missing, needs: [], range };
+}
+
+/**
+ * Batches that cover nothing may have been meant to be Poisson sampled; and where it is open how they were formed, putting each unit into
+ * one random batch of each epoch can be better for privacy than Poisson sampling, which is worth its time only before an accusation.
+ */
+function corrected(
+  detail: VerdictDetail,
+  options: { readonly claim: Claim; readonly question: OpenQuestion; readonly settings: Settings },
+): VerdictDetail {
+  const { claim, question, settings } = options;
+  if (detail === 'borderline') return holdsIfPoisson(settings, question) ? 'conditional' : detail;
+  const isOpen = question.open.some(({ key }) => key === 'sampler');
+  if (detail !== 'privacy_overstated' || !isOpen) return detail;
+  const allocated = settle(claim, { choices: { ...question.best, sampler: 'balls_in_bins' }, fill: {} })!;
+  const { lower } = (question.roughly ?? question.epsilon)(allocated);
+  return lower > question.claimed!.stands.upper ? detail : 'borderline';
 }
 
 /** Nothing proved covers the batches as they were formed, but the claim would hold had they been Poisson sampled. */
@@ -202,7 +218,7 @@ function judgeWithoutMechanism(claim: Claim, { claimed }: JudgeOptions): Judgeme
  *
  * @example
  * ```ts
- * impliedEpsilon(claimOf({ guarantee: { rho: 7.7, delta: 1e-10 } })).upper; // ~33.2877
+ * impliedEpsilon(claimOf({ guarantee: { rho: 7.7, delta: 1e-10 } })).upper; // ~33.2874
  * ```
  */
 export function impliedEpsilon({ guarantee }: Claim): Interval | undefined {

@@ -36,7 +36,6 @@ const batchForming: ChoiceMaker = ({ sampler, kind }) => {
     question: 'How were batches formed: by Poisson sampling, of fixed size, or from a shuffled table?',
     options: [
       { value: 'poisson', text: 'batches were Poisson sampled' },
-      { value: 'balls_in_bins', text: 'each unit was put into one random batch of each epoch' },
       { value: 'without_replacement', text: 'batches of fixed size were drawn without replacement' },
       { value: 'shuffle_each_epoch', text: 'batches were cut from a table shuffled for each epoch' },
       { value: 'fixed_order', text: 'batches were cut from a table in a fixed order' },

@@ -48,7 +48,10 @@ export const earlyOrders: readonly number[] = [
 export const libraryOrders: readonly number[] = [
   ...earlyOrders.slice(0, 99),
   ...wholeOrders(11, 63),
-  ...[128, 256, 512, 1024],
+  128,
+  256,
+  512,
+  1024,
 ];
 
 const fewOrders = wholeOrders(2, 32);
@@ -257,7 +260,7 @@ function concentratedEpsilons(
  * ```ts
  * const found = rhoEpsilons(7.7, 1e-10);
  * found['zcdp classic']; // ~34.3307
- * found['zcdp modern']; // ~33.2877
+ * found['zcdp modern']; // ~33.2874
  * found.gaussian; // ~32.0707
  * ```
  */

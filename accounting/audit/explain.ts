@@ -67,8 +67,10 @@ export function explain(settings: Settings, { claimed, records, epsilon }: Expla
     scored(reading, claimed, index === 0 ? stated : conventionsOf(reading, usualEpsilons)),
   );
   const isFound = cheap.some(({ matches, cost }) => matches && cost <= 1);
+  const exact = epsilon(readings[0]!.settings).upper;
+  const isNear = exact < farOff * claimed.value && claimed.value < farOff * exact;
   const dear = readings
-    .slice(0, isFound ? 1 : mostExact)
+    .slice(0, isFound || !isNear ? 1 : mostExact)
     .map(reading => scored(reading, claimed, { exact: epsilon(reading.settings).upper }));
   const all = [...cheap, ...dear].toSorted(better);
   const best = firstOfEach(all);
@@ -81,6 +83,9 @@ export function explain(settings: Settings, { claimed, records, epsilon }: Expla
 
 /** An exact answer takes a hundred times as long as a convention's, so only the simplest readings get one. */
 const mostExact = 3;
+
+/** Simple readings move epsilon by less than this factor. */
+const farOff = 3;
 
 function conventionsOf({ settings }: Reading, ask: typeof conventionEpsilons): ConventionEpsilons {
   const events = settings.runs.map(run => runEvents(run, settings.neighbours).upper);

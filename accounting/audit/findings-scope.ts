@@ -90,10 +90,16 @@ const packed: FindingRule = ({ claim: { unit } }) =>
       ]
     : [];
 
+function isBesideThePoint({ upper }: Interval): boolean {
+  return upper < 0.01 || upper > 50;
+}
+
 const replaced: FindingRule = context => {
   const { claim, judgement } = context;
   if (claim.adjacency === null || claim.adjacency === 'replace_one' || judgement.best === undefined)
     return [];
+  // Neither a tiny nor a huge epsilon is made clearer by another one, and far out in the tails accountants are slow.
+  if (isBesideThePoint(judgement.best.epsilon)) return [];
   if (judgement.best.settings.runs.some(({ sampling }) => sampling !== 'poisson' && sampling !== 'none'))
     return [];
   const epsilon = changed(context, settings => ({ ...settings, neighbours: 'replace' }));

@@ -140,7 +140,10 @@ function tableVariations(run: RunSettings): Variation[] {
   return shares.flatMap(([share, text]): Variation[] => {
     const size = units === null ? null : Math.round(units * share);
     const told = size === null ? `with ${text}` : `with a table of ${size}, ${text}`;
-    const [name, moved] = [`n-${size ?? share.toFixed(2)}`, { ...run, units: size, rate: Math.min(1, rate / share) }];
+    const [name, moved] = [
+      `n-${size ?? share.toFixed(2)}`,
+      { ...run, units: size, rate: Math.min(1, rate / share) },
+    ];
     const steps = Math.max(1, Math.round(run.steps * share));
     return [
       { name, text: told, cost: 2, run: moved },
@@ -151,7 +154,15 @@ function tableVariations(run: RunSettings): Variation[] {
 
 const usualSizes: readonly number[] = [
   ...Array.from({ length: 14 }, (_, index) => 2 ** (index + 3)),
-  ...[100, 200, 250, 400, 500, 600, 800, 1000, 1200],
+  100,
+  200,
+  250,
+  400,
+  500,
+  600,
+  800,
+  1000,
+  1200,
 ];
 
 function batchVariations(run: RunSettings): Variation[] {

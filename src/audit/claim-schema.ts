@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
 import type { StatedClaim } from '../../accounting/audit/index.ts';
+import schema from './claim.schema.json' with { type: 'json' };
 import { nearest } from './suggest.ts';
 import { escapePointer } from './yaml-tree.ts';
 
@@ -12,11 +12,8 @@ export interface Complaint {
   readonly text: string;
 }
 
-const address = new URL('claim.schema.json', import.meta.url);
-
 /** The JSON Schema of a claim file, `dp-claim/1`. */
 export function claimSchema(): Record<string, unknown> {
-  const schema: Record<string, unknown> = JSON.parse(readFileSync(address, 'utf8'));
   return schema;
 }
 
@@ -167,8 +164,11 @@ const wordings: Readonly<Record<string, (error: ErrorObject) => string>> = {
   enum: wrongChoice,
   required: missing,
   const: ({ data, instancePath }) => `${fieldName(instancePath)} is ${shown(data)}. Give dp-claim/1`,
-  pattern: ({ data, instancePath }) =>
-    `${fieldName(instancePath)} is ${shown(data)}. Give a positive number, such as 3.0`,
+  pattern: ({ data, instancePath }) => {
+    const limit = /^\s*(?:<=?|≤)\s*([\d.]+)$/.exec(String(data))?.[1];
+    const advice = limit === undefined ? 'a positive number, such as 3.0' : `${limit}, and relation: "<="`;
+    return `${fieldName(instancePath)} is ${shown(data)}. Give ${advice}`;
+  },
   minimum: wrongSize,
   maximum: wrongSize,
   exclusiveMinimum: wrongSize,

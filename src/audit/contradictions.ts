@@ -7,10 +7,16 @@ type Check = (mechanism: ClaimMechanism) => { readonly field: string; readonly t
 /** Room for rounding in printed rates and numbers of steps. */
 const room = 0.05;
 
+/** A rate is one of the whole table, except where every step draws from a part of it. */
+function rateOfTable({ sampler }: ClaimMechanism): number | null {
+  return sampler.kind === 'cyclic_poisson' ? null : sampler.rate;
+}
+
 /** Expected size of a batch, stated or worked out. */
-function expectedBatch({ n_units: n, sampler }: ClaimMechanism): number | null {
-  if (sampler.batch_size !== null) return sampler.batch_size;
-  return n === null || sampler.rate === null ? null : n * sampler.rate;
+function expectedBatch(mechanism: ClaimMechanism): number | null {
+  const { n_units: n, sampler } = mechanism;
+  const rate = rateOfTable(mechanism);
+  return sampler.batch_size ?? (n === null || rate === null ? null : n * rate);
 }
 
 const batchFits: Check = ({ n_units: n, sampler: { batch_size: batch } }) => {
@@ -21,7 +27,10 @@ const batchFits: Check = ({ n_units: n, sampler: { batch_size: batch } }) => {
   };
 };
 
-const rateFits: Check = ({ n_units: n, sampler: { batch_size: batch, rate } }) => {
+const rateFits: Check = mechanism => {
+  const { n_units: n, sampler } = mechanism;
+  const { batch_size: batch } = sampler;
+  const rate = rateOfTable(mechanism);
   if (n === null || batch === null || rate === null || batch > n) return undefined;
   const least = 1 / Math.ceil(n / batch);
   const most = 1 / Math.floor(n / batch);
@@ -34,9 +43,10 @@ const rateFits: Check = ({ n_units: n, sampler: { batch_size: batch, rate } }) =
 
 /** Fewest and most steps an epoch. */
 function stepsOfEpoch(mechanism: ClaimMechanism): { least: number; most: number } | null {
-  const { n_units: n, sampler } = mechanism;
+  const { n_units: n } = mechanism;
   const batch = expectedBatch(mechanism);
-  const ratio = n !== null && batch !== null ? n / batch : sampler.rate === null ? null : 1 / sampler.rate;
+  const rate = rateOfTable(mechanism);
+  const ratio = n !== null && batch !== null ? n / batch : rate === null ? null : 1 / rate;
   return ratio === null ? null : { least: Math.floor(ratio), most: Math.ceil(ratio) };
 }
 

@@ -23,12 +23,17 @@ function lineOf({ lines }: AuditReport, field: string | undefined): number {
   return 1;
 }
 
-function ruleOf({ code, level, text, source }: Reason): Record<string, unknown> {
+/** `DPC-S1-shuffled-as-poisson` as "shuffled as poisson". */
+function codeWords(code: string): string {
+  return code.replace(/^[A-Z]+-(?:[A-Z]\d+-)?/, '').replaceAll(/[-_]/g, ' ');
+}
+
+function ruleOf({ code, level, source }: Reason): Record<string, unknown> {
   const helpUri = sourceAddress(source);
   return {
     id: code,
     name: code.replace(/(?:^|[-_])(\w)/g, (_, letter: string) => letter.toUpperCase()),
-    shortDescription: { text },
+    shortDescription: { text: codeWords(code) },
     ...(source === undefined ? {} : { help: { text: `Source: ${source}` } }),
     ...(helpUri === undefined ? {} : { helpUri }),
     defaultConfiguration: { level },

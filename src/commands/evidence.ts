@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { DpError } from '../../accounting/check.ts';
-import { signRun } from '../../trainer/index.ts';
+import { checkPrivateKey, signRun } from '../../trainer/index.ts';
 import { required } from '../arguments.ts';
 import { createCommand, type CommonOptions, type Deliver } from '../command.ts';
 import { checkAbsent, writeWhole } from '../files.ts';
@@ -20,6 +20,11 @@ interface EvidenceCommandOptions extends CommonOptions {
 export function readPemFile(path: string): string {
   if (existsSync(path)) return readFileSync(path, 'utf8');
   throw new DpError('MISSING_FILE', `Cannot read the key: there is no file ${path}. Check the name.`);
+}
+
+/** Refuses, before any work, a key that nothing can be signed with. */
+export function checkSigningKey(path: string | undefined): void {
+  if (path !== undefined) checkPrivateKey(readPemFile(path));
 }
 
 /** Signs a run and writes the evidence beside its ledger, or where it is to go. */
@@ -46,11 +51,16 @@ export function evidenceCommand(deliver: Deliver): Command {
     summary: 'sign the files of a finished run',
     description:
       'Writes an in-toto statement about the model, the ledger and the statement of a run, with its plan, its epsilon and the head of its ledger, in a DSSE envelope signed with Ed25519. A key is made with `openssl genpkey -algorithm ed25519 -out key.pem`, its public half with `openssl pkey -in key.pem -pubout -out key.pub.pem`.',
-    examples: ['evidence run --sign-with key.pem', 'evidence run --sign-with key.pem --out run.dsse.json --json'],
+    examples: [
+      'evidence run --sign-with key.pem',
+      'evidence run --sign-with key.pem --out run.dsse.json --json',
+    ],
   })
     .argument('<RUN>', 'folder of train')
     .option('--sign-with <file>', 'private key, Ed25519 in PEM without a passphrase (required)')
     .option('--out <file>', 'where the evidence goes (default: evidence.json in the folder)')
     .option('--force', 'overwrite it (default: refuse)')
-    .action((folder: string, options: EvidenceCommandOptions) => deliver(options, () => evidence(folder, options)));
+    .action((folder: string, options: EvidenceCommandOptions) =>
+      deliver(options, () => evidence(folder, options)),
+    );
 }

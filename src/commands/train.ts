@@ -34,6 +34,7 @@ import { checkSelected, selectedTable, verifyTable } from '../selected-table.ts'
 import { addTableOptions, readUserTable, type TableOptions } from '../table.ts';
 import { trainingAnswer } from '../training-answer.ts';
 import { usersForPlan } from '../training-data.ts';
+import { checkSigningKey, writeEvidence } from './evidence.ts';
 
 const verb = 'train';
 
@@ -55,6 +56,7 @@ interface TrainCommandOptions
   readonly seed: string;
   readonly force?: true;
   readonly keepKey?: true;
+  readonly signWith?: string;
 }
 
 async function startingModel(
@@ -82,6 +84,7 @@ async function run(
   { signal, progress, note }: Surroundings,
 ): Promise<Answer> {
   const out = required(options.out, { verb, name: '--out', example: 'run' });
+  checkSigningKey(options.signWith);
   const plan: Plan = parsePlan(readJson(paths.plan, 'the plan'));
   const { user = 'user' } = options;
   const selected = await selectedTable(paths.table);
@@ -93,7 +96,7 @@ async function run(
   const { records } = await readUserTable(paths.table, { ...options, needsText: true });
   const model = await startingModel(options, note);
   const save = saveOptionsOf(options, model);
-  const { evaluationRecords, checkpointEvery, learningRate } = options;
+  const { evaluationRecords, checkpointEvery, learningRate, signWith } = options;
   const data = usersForPlan(records, { plan, tokenizer: model.tokenizer, evaluationRecords });
   noteBrokenLock(out, { breaks: options.breakLock === true, note });
   if (existsSync(join(out, 'ledger.jsonl'))) note(`Going on with the run in ${out}.`);
@@ -114,6 +117,7 @@ async function run(
   });
   const statement = statementOf(plan, { epsilon: result.epsilon, steps: result.stepsCounted });
   writeStatement(out, statement);
+  if (signWith !== undefined) await writeEvidence(out, { signWith });
   return trainingAnswer(result, { statement, out });
 }
 
@@ -144,10 +148,15 @@ function addTrainingOptions(command: Command): Command {
     '--force',
     'start anew where the folder holds a finished run (default: refuse)',
   );
-  return addBreakLockOption(saved).option(
-    '--keep-key',
-    'leave the secret key in the folder for an auditor; whoever has it can take the noise off (default: removed when the run is over)',
-  );
+  return addBreakLockOption(saved)
+    .option(
+      '--keep-key',
+      'leave the secret key in the folder for an auditor; whoever has it can take the noise off (default: removed when the run is over)',
+    )
+    .option(
+      '--sign-with <file>',
+      'sign the finished run with this private key, Ed25519 in PEM: writes evidence.json (default: not signed)',
+    );
 }
 
 /** `privacy-unit train`: trains under a plan, or goes on with a run that was cut off. */

@@ -136,7 +136,8 @@ function statementSection(runs: readonly RunResult[]): string {
 }
 
 function settingsSection({ configuration, engine, repetitions }: StudyFindings): string {
-  const facts = Object.entries({ ...configuration, '--seeds': repetitions, engine });
+  const all = Object.entries({ ...configuration, '--seeds': repetitions, engine });
+  const facts = all.filter(([, value]) => value !== undefined);
   const shown = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
   return `<h2>How it was run</h2>
 ${htmlFacts(facts.map(([name, value]) => [name, shown(value)]))}`;

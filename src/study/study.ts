@@ -110,8 +110,8 @@ async function configurationOf({ question, source, given }: OpenedStudy): Promis
     '--steps': question.steps,
     '--batch-size': question.batchSize,
     '--clip-norm': question.clipNorm,
-    // Absent, as in studies that were begun before there were any, where the clip is fixed.
-    '--adaptive-clip': question.adaptiveClip,
+    // Absent where the clip is fixed, as in studies that were begun before it could adapt.
+    ...(question.adaptiveClip === undefined ? {} : { '--adaptive-clip': question.adaptiveClip }),
     '--delta': question.delta ?? null,
     '--held-out': question.heldOut ?? null,
     '--evaluation-records': question.evaluationRecords,

@@ -35,7 +35,7 @@ export interface ReplayAnswer {
   readonly modelsConfirmed: number;
 }
 
-const nothing = { drawsConfirmed: 0, sumsConfirmed: 0, modelsConfirmed: 0 };
+const untrained = { sumsConfirmed: 0, modelsConfirmed: 0 };
 
 /** Opens the commitments with a key, draws again, and trains again where there is something to train with. */
 export async function replay(
@@ -48,9 +48,9 @@ export async function replay(
 ): Promise<ReplayAnswer> {
   const { plan, key, inputsFor } = options;
   const opened = openCommitments(entries, key);
-  if (opened !== undefined) return { ...nothing, findings: [opened] };
+  if (opened !== undefined) return { ...untrained, drawsConfirmed: 0, findings: [opened] };
   const draws = redraw(entries, { plan, key });
-  if (inputsFor === undefined || draws.findings.length > 0) return { ...nothing, ...draws };
+  if (inputsFor === undefined || draws.findings.length > 0) return { ...untrained, ...draws };
   const inputs = await inputsFor(plan);
   const trained = await trainAgain({ plan, key, inputs });
   return { ...draws, ...compareRuns(entries, { trained, inputs }) };
@@ -132,7 +132,7 @@ function compareRuns(
   { trained, inputs }: { trained: readonly LedgerEntry[]; inputs: ReplayInputs },
 ): Omit<ReplayAnswer, 'drawsConfirmed'> {
   const stray = otherInputs(entries, trained);
-  if (stray !== undefined) return { ...nothing, findings: [stray] };
+  if (stray !== undefined) return { ...untrained, findings: [stray] };
   const course = firstCourse(entries);
   const repeated = stepsOf(trained);
   const shared = repeated.slice(0, course.length);
@@ -140,13 +140,10 @@ function compareRuns(
     ({ clippedSumDigest }, at) => clippedSumDigest !== course[at]!.clippedSumDigest,
   );
   if (different >= 0)
-    return { ...nothing, sumsConfirmed: different, findings: [otherSum(different, inputs)] };
-  const models = compareModels(entries, { trained, isWhole: isOneCourse(entries) });
-  return {
-    ...models,
-    sumsConfirmed: shared.length,
-    findings: models.differs.map(what => otherModel(what, inputs)),
-  };
+    return { ...untrained, sumsConfirmed: different, findings: [otherSum(different, inputs)] };
+  const { modelsConfirmed, differs } = compareModels(entries, { trained, isWhole: isOneCourse(entries) });
+  const findings = differs.map(what => otherModel(what, inputs));
+  return { sumsConfirmed: shared.length, modelsConfirmed, findings };
 }
 
 /** The table and the model have to be those that the ledger is bound to. */

@@ -53,6 +53,11 @@ function readPem(pem: string, what: 'private' | 'public'): KeyObject {
   throw badKey(what, undefined);
 }
 
+/** Throws `INVALID_DATA` for a text that is no private key to sign with. */
+export function checkPrivateKey(pem: string): void {
+  readPem(pem, 'private');
+}
+
 function keyIdOf(publicKey: KeyObject): string {
   return sha256(publicKey.export({ type: 'spki', format: 'der' }));
 }

@@ -53,10 +53,7 @@ export interface EvidenceVerification {
  * await signRun('/no/such/run', { privateKey: '' }).catch(error => error.code); // 'MISSING_FILE'
  * ```
  */
-export async function signRun(
-  folder: string,
-  { privateKey }: { privateKey: string },
-): Promise<string> {
+export async function signRun(folder: string, { privateKey }: { privateKey: string }): Promise<string> {
   const statement = await trainingStatement(folder);
   const body = Buffer.from(canonicalJson(statement));
   return renderEnvelope(signEnvelope(body, { payloadType: inTotoType, privateKey }));

@@ -86,9 +86,7 @@ function byCodeUnits(first: string, second: string): number {
 }
 
 /** The statement about a finished run in a folder. */
-export async function trainingStatement(
-  folder: string,
-): Promise<TrainingStatement> {
+export async function trainingStatement(folder: string): Promise<TrainingStatement> {
   const content = readChainContent(join(folder, ledgerFile));
   const { header, plan, modelDigest } = finishedRun(folder, content);
   const subject: Subject[] = [];

@@ -2,7 +2,7 @@ import { DpError } from '../../check.ts';
 import { type VerdictDetail, verdictFor } from '../verdict.ts';
 import { verb } from './arguments.ts';
 import { examine } from './examine.ts';
-import { type Finding, isGuessing } from './methods.ts';
+import { asideOf, type Finding, isGuessing } from './methods.ts';
 import { type ScoreOptions, type SettledOptions, settledOptions } from './options.ts';
 import { reasonsFor, statementFor } from './reasons.ts';
 import type { Evidence, ScoresAudit } from './result.ts';
@@ -41,7 +41,7 @@ export function auditScores(rows: readonly CanaryScore[], options: ScoreOptions)
   const curve = testedCurve(settled, claimed);
   const asked = { epsilon: claimed.epsilon.upper, delta: claimed.delta, curve };
   const examination = examine(columns, settled, asked);
-  return report({ columns, claimed, options: settled, examination });
+  return report({ columns, claimed, options: settled, examination, asked });
 }
 
 /** Promise for the group of all copies: (kε, δ (e^kε - 1) / (e^ε - 1)). */
@@ -106,7 +106,8 @@ function limitOf(evidence: Evidence): number {
 
 function report(evidence: Evidence): ScoresAudit {
   const { claimed, options, examination } = evidence;
-  const { best, findings } = examination;
+  const { best, findings, level } = examination;
+  const { pValue, gaussian } = asideOf(options.method, best, { ...evidence.asked, level });
   const [valid, detail] = [isProved(best, evidence), detailOf(evidence)];
   const { canaries: m, guesses: r, correct: v } = best.guesses;
   const found = {
@@ -117,8 +118,8 @@ function report(evidence: Evidence): ScoresAudit {
     epsilonLowerBound: valid ? best.answer.epsilon : 0,
     detectionLimit: limitOf(evidence),
     estimate: valid ? null : best.answer.epsilon,
-    gaussian: best.gaussian,
-    pValue: best.pValue,
+    gaussian: gaussian && { mu: gaussian.mu, epsilon: gaussian.epsilon },
+    pValue,
     counts: best.counts,
     m,
     r,

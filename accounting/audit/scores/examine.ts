@@ -107,9 +107,7 @@ function oneShot(columns: ScoreColumns, options: SettledOptions, { delta, level 
         : oneShotBound({ ...question, threshold, significance: level }),
     guesses: { canaries, guesses: canaries, correct: hits },
     counts: null,
-    pValue: null,
     curve: null,
-    gaussian: null,
   };
 }
 
@@ -131,9 +129,7 @@ function lifted(columns: ScoreColumns, options: SettledOptions, { delta, level }
     }),
     guesses: guessByThreshold(ranking, threshold),
     counts: countByThreshold(ranking, threshold),
-    pValue: null,
     curve: null,
-    gaussian: null,
   };
 }
 

@@ -1,4 +1,5 @@
 export { auditScores } from './audit-scores.ts';
+export { claimTradeoff } from './claim-curve.ts';
 export type { ScoresAudit } from './result.ts';
 export type { ScoreOptions, ScoreUnit } from './options.ts';
 export type { CanaryScore, Inclusion } from './rows.ts';

@@ -15,7 +15,7 @@ import {
 import { oneRunBound, oneRunPValue } from './one-run.ts';
 import { type Counts, jeffreysEstimate, ratesBound, ratesGaussianBound } from './rates.ts';
 import type { Cut } from './thresholds.ts';
-import type { Tradeoff } from './tradeoff.ts';
+import { type Tradeoff, tradeoffOfProfile } from './tradeoff.ts';
 
 /** Ways to get from scores to ε. The first two need fair coins, the next three a threshold and independent trials. */
 export const scoreMethods = [
@@ -38,10 +38,14 @@ export interface Finding {
   readonly answer: EpsilonLowerBound | EpsilonEstimate;
   readonly guesses: Guesses;
   readonly counts: Counts | null;
-  /** Probability of as much under the claim, where the method has one. */
-  readonly pValue: number | null;
   /** Whether the claim's own curve is rejected, and would have been had every guess been right; null where none was given. */
   readonly curve: { readonly isRejected: boolean; readonly couldBe: boolean } | null;
+}
+
+/** What is said of the finding that is shown, beside its answer. */
+export interface Aside {
+  /** Probability of as much under the claim, where the method has one. */
+  readonly pValue: number | null;
   /** The bound for a Gaussian mechanism alone. */
   readonly gaussian: { readonly mu: number; readonly epsilon: number } | null;
 }
@@ -70,16 +74,14 @@ function guessesOf(ranking: Ranking, cut: Cut): Guesses {
   return 'threshold' in cut ? guessByThreshold(ranking, cut.threshold) : guessByRank(ranking, cut);
 }
 
-function oneRun(ranking: Ranking, cut: Cut, { epsilon, delta, level }: Asked): Finding {
+function oneRun(ranking: Ranking, cut: Cut, { delta, level }: Asked): Finding {
   const guesses = guessesOf(ranking, cut);
   return {
     cut,
     guesses,
     answer: oneRunBound({ ...guesses, delta, significance: level }),
-    pValue: oneRunPValue({ ...guesses, delta, epsilon }),
     counts: null,
     curve: null,
-    gaussian: null,
   };
 }
 
@@ -93,9 +95,7 @@ function fDp(ranking: Ranking, cut: Cut, { delta, level: significance, curve }: 
     cut,
     guesses,
     answer: fDpBound(question),
-    pValue: curve === undefined ? null : tradeoffPValue({ ...guesses, curve }),
     curve: curve === undefined ? null : { isRejected, couldBe: isRejected || rejects(guesses.guesses) },
-    gaussian: delta > 0 ? fDpGaussianBound(question) : null,
     counts: null,
   };
 }
@@ -110,11 +110,8 @@ function byThreshold(
         `Cannot ${verb}: ranks ${cut.highest} and ${cut.lowest} are no threshold. Give a threshold for this method.`,
       );
     const counts = countByThreshold(ranking, cut.threshold);
-    const question = { ...counts, delta, significance };
-    const answer = answerOf(question);
-    const gaussian = delta > 0 && answer.side === 'lower' ? ratesGaussianBound(question) : null;
     const guesses = guessByThreshold(ranking, cut.threshold);
-    return { cut, guesses, answer, counts, pValue: null, curve: null, gaussian };
+    return { cut, guesses, answer: answerOf({ ...counts, delta, significance }), counts, curve: null };
   });
 }
 
@@ -129,6 +126,19 @@ export const examiners: Readonly<Record<RowMethod, Examiner>> = {
   jeffreys: byThreshold(jeffreysEstimate),
   bayesian: byThreshold(bayesianEstimate),
 };
+
+/** p-value and Gaussian bound of the finding that is shown. */
+export function asideOf(method: ScoreMethod, { guesses, counts }: Finding, asked: Asked): Aside {
+  const { epsilon, delta, level: significance, curve } = asked;
+  const hasDelta = delta > 0;
+  if (method === 'one-run') return { pValue: oneRunPValue({ ...guesses, delta, epsilon }), gaussian: null };
+  if (method === 'f-dp') {
+    const pValue = tradeoffPValue({ ...guesses, curve: curve ?? tradeoffOfProfile([{ epsilon, delta }]) });
+    return { pValue, gaussian: hasDelta ? fDpGaussianBound({ ...guesses, delta, significance }) : null };
+  }
+  const isRated = method === 'rates' && counts !== null && hasDelta;
+  return { pValue: null, gaussian: isRated ? ratesGaussianBound({ ...counts, delta, significance }) : null };
+}
 
 /** Whether a method works with any number of guesses, and needs fair coins. */
 export function isGuessing(method: ScoreMethod): boolean {

@@ -1,8 +1,8 @@
 import { checkCount, checkDelta, DpError } from '../../check.ts';
 import { logBinomialTail } from '../../numerics/binomial-tail.ts';
-import { bisect } from '../../numerics/bisect.ts';
 import { betaQuantile } from '../../numerics/incomplete-beta.ts';
 import { normalQuantile } from '../../numerics/normal.ts';
+import { findThreshold } from '../../numerics/threshold.ts';
 import { checkAuditDelta, checkSignificance, verb } from './arguments.ts';
 import type { EpsilonEstimate, EpsilonLowerBound } from './bound.ts';
 import { epsilonOfMu } from './f-dp.ts';
@@ -66,11 +66,24 @@ export function clopperPearsonUpper(seen: {
   const { count, trials, level } = seen;
   if (count >= trials) return 1;
   const logLevel = Math.log(level);
+  if (count === 0) return -Math.expm1(logLevel / trials) * (1 + 1e-12);
   // At most `count` successes at rate p are at least trials - count failures at rate 1 - p.
-  const isBeyond = (rate: number): boolean =>
-    logBinomialTail({ trials, probability: 1 - rate, least: trials - count }) + 1e-9 < logLevel;
-  return bisect(count / trials, 1, isBeyond).outer;
+  const evaluate = (rate: number): number =>
+    logBinomialTail({ trials, probability: 1 - rate, least: trials - count }) - logLevel + rounding;
+  const [mean, steps] = [count / trials, Math.sqrt(-2 * logLevel)];
+  const deviation = Math.sqrt((mean * (1 - mean)) / trials) + 1 / trials;
+  const limits = [mean, 1 - 1e-16] as const;
+  const { at, value } = findThreshold(evaluate, {
+    start: mean + steps * deviation,
+    slope: -steps / deviation,
+    tolerance: rounding,
+    limits,
+  });
+  return value <= 0 ? at : 1;
 }
+
+/** More than what is wrong with the logarithm of a tail. */
+const rounding = 1e-9;
 
 /** The same by the Jeffreys interval, which may be too low. */
 export function jeffreysUpper(seen: { count: number; trials: number; level: number }): number {

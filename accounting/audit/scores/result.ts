@@ -1,7 +1,7 @@
 import type { Interval, Side } from '../../accountant.ts';
 import type { Reason, Verdict, VerdictDetail } from '../verdict.ts';
 import type { Examination } from './examine.ts';
-import type { Finding, ScoreMethod } from './methods.ts';
+import type { Aside, Asked, ScoreMethod } from './methods.ts';
 import type { SettledOptions } from './options.ts';
 import type { Counts } from './rates.ts';
 import type { ScoreColumns } from './rows.ts';
@@ -26,7 +26,7 @@ export interface ScoresAudit {
   /** What is no proved bound; null where `epsilonLowerBound` says all. */
   readonly estimate: number | null;
   /** The bound if the training's trade-off curve were that of a Gaussian mechanism. */
-  readonly gaussian: Finding['gaussian'];
+  readonly gaussian: Aside['gaussian'];
   /** Probability of scores like these under the claim, at the cut shown, before any correction for several cuts. */
   readonly pValue: number | null;
   /** Canaries, guesses, correct guesses at the cut shown. */
@@ -47,6 +47,7 @@ export interface Evidence {
   readonly claimed: ScoresAudit['claimed'];
   readonly options: SettledOptions;
   readonly examination: Examination;
+  readonly asked: Omit<Asked, 'level'>;
 }
 
 /** A report before its words. */

@@ -3,6 +3,7 @@ import { privacyCurve } from '../../curve.ts';
 import { epsilonOf } from '../../epsilon.ts';
 import type { DpEvent, Neighbours } from '../../event.ts';
 import { normalCdf, normalQuantile } from '../../numerics/normal.ts';
+import type { ProfilePoint } from '../claim.ts';
 import { checkAuditDelta, verb } from './arguments.ts';
 
 /**
@@ -10,12 +11,6 @@ import { checkAuditDelta, verb } from './arguments.ts';
  * f(1 - x). Between 0 and x, never falls in x.
  */
 export type Tradeoff = (truePositiveRate: number) => number;
-
-/** One promise: (ε, δ)-DP. */
-export interface ProfilePoint {
-  readonly epsilon: number;
-  readonly delta: number;
-}
 
 /**
  * The curve of a Gaussian mechanism with sensitivity ÷ noise `mu` (Dong, Roth and Su, arXiv 1905.02383, section 2.2).

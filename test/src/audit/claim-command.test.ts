@@ -127,6 +127,16 @@ describe('audit claim', () => {
     expect((await runCli('audit', 'claim', overstated, ...argv, '--force')).code).toBe(3);
   });
 
+  it('explains itself, with a default for every option', async () => {
+    const { code, stdout } = await runCli('audit', 'claim', '--help');
+    expect(code).toBe(0);
+    expect(stdout.split('  $ privacy-unit audit claim')).toHaveLength(3);
+    const lines = stdout.replace(/\n {10,}/g, ' ').split('\n');
+    const options = lines.filter(line => /^ {2}(-\w, )?--/.test(line));
+    expect(options.filter(line => !/default: |--help/.test(line))).toEqual([]);
+    expect(options.length).toBeGreaterThan(6);
+  });
+
   it('says the same twice, byte for byte', async () => {
     const one = await runCli('audit', 'claim', honest, '--json');
     expect(await runCli('audit', 'claim', honest, '--json')).toEqual(one);

@@ -1,4 +1,5 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { generateKeyPairSync } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { runCli, runJson, sampleRows, temporaryFolder, writeJsonl, type Outcome } from '../support.ts';
@@ -156,5 +157,50 @@ describe('audit ledger', () => {
     expect(code).toBe(0);
     expect(stdout).toContain('Not checked: that noise of the stated size was added');
     for (const path of files) expect(readFileSync(path, 'utf8').length).toBeGreaterThan(200);
+  });
+});
+
+describe('evidence, then verify', () => {
+  const { publicKey, privateKey } = generateKeyPairSync('ed25519', {
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  });
+  const [secret, open] = [join(folder, 'key.pem'), join(folder, 'key.pub.pem')];
+  const evidence = join(run, 'evidence.json');
+  writeFileSync(secret, privateKey);
+  writeFileSync(open, publicKey);
+
+  it('signs a run once and refuses to overwrite', async () => {
+    const argv = ['evidence', run, '--sign-with', secret];
+    expect(await runJson(...argv)).toEqual({ evidence });
+    expect((await runCli(...argv)).code).toBe(5);
+    expect((await runCli(...argv, '--force')).code).toBe(0);
+    expect((await runCli('evidence', run)).stderr).toContain('--sign-with is missing');
+    expect((await runCli('evidence', run, '--sign-with', open, '--force')).code).toBe(2);
+  });
+
+  it('confirms it with the public key, leaves it open without, and fails where a file changed', async () => {
+    const argv = ['verify', evidence, '--public-key', open];
+    const { holds, checks } = await runJson(...argv);
+    expect({ holds, failed: checks }).toEqual({ holds: true, failed: expect.any(Array) });
+    expect((await runCli('verify', evidence)).code).toBe(4);
+    const model = join(run, 'model', 'config.json');
+    const before = readFileSync(model, 'utf8');
+    writeFileSync(model, `${before} `);
+    const { code, stdout, stderr } = await runCli(...argv);
+    writeFileSync(model, before);
+    expect({ code, told: /FAILED +model\/config\.json/.test(stdout) }).toEqual({ code: 3, told: true });
+    expect(stderr).toContain('(model/config.json)');
+    expect((await runCli('verify', table, '--public-key', open)).code).toBe(2);
+    expect((await runCli('verify', evidence, '--public-key', `${open}.gone`)).code).toBe(2);
+  });
+
+  it('is written by train where it is asked to sign, and a bad key is refused before training', async () => {
+    const out = join(folder, 'signed');
+    const argv = ['train', plan, table, '--model', model, '--out', out, '--sign-with'];
+    const bad = await runCli(...argv, open);
+    expect({ code: bad.code, started: existsSync(out) }).toEqual({ code: 2, started: false });
+    await runJson(...argv, secret);
+    expect((await runJson('verify', join(out, 'evidence.json'), '--public-key', open))['holds']).toBe(true);
   });
 });

@@ -66,6 +66,10 @@ describe('renderSarif()', () => {
     const { rules } = run.tool.driver;
     expect(rules.map(({ id }) => id)).toEqual(['DPC-S1-shuffled-as-poisson', 'DPC-R1-classic-conversion']);
     expect(rules.map(({ name }) => name)).toEqual(['DPCS1ShuffledAsPoisson', 'DPCR1ClassicConversion']);
+    expect(rules.map(({ shortDescription }) => shortDescription.text)).toEqual([
+      'shuffled as poisson',
+      'classic conversion',
+    ]);
     expect(rules.map(({ helpUri }) => helpUri)).toEqual(['https://arxiv.org/abs/2403.17673', undefined]);
     expect(run.results.map(({ ruleIndex }) => ruleIndex)).toEqual([0, 1, 0]);
     for (const { ruleId, ruleIndex } of run.results) expect(rules[ruleIndex]!.id).toBe(ruleId);

@@ -44,13 +44,23 @@ describe('an adaptive clip on the command line', () => {
   });
 
   it('is planned into every private run of a study', async () => {
-    const grid = ['--epsilon', '8', '--k', '1', '--seeds', '1', '--steps', '4', '--batch-size', '6'];
-    const argv = ['study', table, ...grid, '--held-out', '0.2', '--dry-run', '--out', join(folder, 'study')];
-    expect((await runCli(...argv, '--adaptive-clip', '0.5')).code).toBe(0);
-    const refused = await runCli(...argv, '--adaptive-clip', '0.5', '--count-noise', '1e-3');
+    const grid = ['--epsilon', '8', '--k', '1', '--seeds', '1', '--mechanism', 'user-wise', '--steps', '3'];
+    const small = ['--batch-size', '6', '--held-out', '0.2', '--pretraining-steps', '2', '--lora-rank', '2'];
+    const model = ['--layers', '1', '--width', '16', '--heads', '2', '--context', '16'];
+    const out = join(folder, 'study');
+    const argv = ['study', table, ...grid, ...small, ...model, '--out', out];
+    expect((await runCli(...argv, '--adaptive-clip', '0.6')).code).toBe(0);
+    const run = join(out, 'runs', 'user-wise-epsilon8-k1-random-run1');
+    const steps = readLedger(join(run, 'ledger.jsonl')).filter(entry => entry.kind === 'noised');
+    expect(new Set(steps.map(step => step.clipNorm)).size).toBe(3);
+    expect(readFileSync(join(out, 'report.html'), 'utf8')).toContain('the clip follows quantile 0.6');
+    expect((await runCli(...argv)).stderr).toContain(
+      '--adaptive-clip was {"targetQuantile":0.6} and is absent now',
+    );
+    const refused = await runCli(...argv, '--adaptive-clip', '0.6', '--count-noise', '1e-3', '--dry-run');
     expect(refused.stderr).toContain('clipping.countNoise is 0.001');
     expect(refused.code).toBe(2);
-  });
+  }, 240_000);
 
   it.each([
     ['--adaptive-clip 1', '--adaptive-clip is 1. Give a share below 1'],

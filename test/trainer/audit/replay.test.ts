@@ -1,0 +1,111 @@
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import type { Plan } from '../../../accounting/plan.ts';
+import { auditLedger, type LedgerAudit } from '../../../trainer/audit/audit-ledger.ts';
+import type { ReplayInputs } from '../../../trainer/audit/replay.ts';
+import { canonicalJson, sha256 } from '../../../trainer/digest.ts';
+import { readLedger, type LedgerEntry } from '../../../trainer/ledger.ts';
+import { train } from '../../../trainer/train.ts';
+import { textUsers, tinyEngine, tinyModel } from '../tiny.ts';
+import { planFor } from '../toy.ts';
+import { key, write } from './ledgers.ts';
+
+const users = textUsers(12);
+const plan = planFor(users, { probability: 0.5, steps: 4 });
+const settings = { checkpointEvery: 2 };
+
+/** Ledger of a run of the tiny model, cut off once where `cutAt` says so. */
+async function ranBy(actual: Plan, { cutAt }: { cutAt?: number } = {}): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'replayed-'));
+  const options = { users, heldOut: [], model: tinyModel(), engine: await tinyEngine(), settings, folder };
+  const run = { ...options, plan: actual, randomness: { key } };
+  if (cutAt !== undefined) {
+    const stop = new AbortController();
+    const onProgress = ({ step }: { step: number }): void => (step === cutAt ? stop.abort() : undefined);
+    await expect(train({ ...run, signal: stop.signal, onProgress })).rejects.toThrow('interrupted');
+  }
+  await train(run);
+  return join(folder, 'ledger.jsonl');
+}
+
+/** What a forger writes who ran one plan and says that it was another. */
+function saidToBe(entries: readonly LedgerEntry[], stated: Plan): LedgerEntry[] {
+  const { noiseMultiplier, clipNorm } = stated;
+  return entries.map(entry => {
+    if (entry.kind === 'header') return { ...entry, plan: stated, planHash: sha256(canonicalJson(stated)) };
+    return entry.kind === 'noised' ? { ...entry, noiseMultiplier, clipNorm, soFar: undefined } : entry;
+  });
+}
+
+async function audited(path: string, changes: Partial<ReplayInputs> = {}): Promise<LedgerAudit> {
+  const engine = await tinyEngine();
+  const replay = (): Promise<ReplayInputs> =>
+    Promise.resolve({ users, model: tinyModel(), engine, settings, isBitExact: true, ...changes });
+  return auditLedger(path, { key, replay });
+}
+
+describe('auditLedger() that repeats the run', () => {
+  let honest: string;
+  beforeAll(async () => {
+    honest = await ranBy(plan);
+  });
+
+  it('confirms sums, checkpoints and the model of an honest run', async () => {
+    const audit = await audited(honest);
+    expect(audit).toMatchObject({
+      verdict: 'consistent',
+      replay: { drawsConfirmed: 4, sumsConfirmed: 4, modelsConfirmed: 3 },
+    });
+    expect(audit.notChecked.join()).not.toContain('noise of the stated size');
+    const some = await audited(honest, { steps: 2 });
+    expect(some.replay).toEqual({ drawsConfirmed: 4, sumsConfirmed: 2, modelsConfirmed: 1 });
+  });
+
+  it('confirms a run that was cut off and gone on with', async () => {
+    const audit = await audited(await ranBy(plan, { cutAt: 3 }));
+    expect(audit).toMatchObject({ verdict: 'consistent', replay: { sumsConfirmed: 4, modelsConfirmed: 3 } });
+  });
+
+  it.each<[string, number, Partial<Plan>]>([
+    ['half the noise', 1, { noiseMultiplier: 0.75 }],
+    ['a clip twice as large', 0, { clipNorm: 0.02, noiseMultiplier: 0.75 }],
+  ])('refutes a run with %s, which its ledger alone does not show', async (_, confirmed, changes) => {
+    const stated = { ...plan, clipNorm: 0.01 };
+    const forged = write(saidToBe(readLedger(await ranBy({ ...stated, ...changes })), stated));
+    expect((await auditLedger(forged, { key })).verdict).toBe('consistent');
+    const audit = await audited(forged);
+    expect(audit).toMatchObject({
+      verdict: 'refuted',
+      replay: { drawsConfirmed: 4, sumsConfirmed: confirmed },
+    });
+    expect(audit.reasons[0]!.code).toBe('DPL-other-sum');
+    // Where the arithmetic may have been another nobody is accused.
+    expect((await audited(forged, { isBitExact: false })).verdict).toBe('unverifiable');
+  });
+
+  it('refutes less noise in the very last step, which shows in the model alone', async () => {
+    const entries = readLedger(honest).map(entry =>
+      entry.kind === 'finished' ? { ...entry, modelDigest: 'other' } : entry,
+    );
+    const audit = await audited(write(entries));
+    expect(audit.verdict).toBe('refuted');
+    expect(audit.reasons[0]).toMatchObject({
+      code: 'DPL-other-model',
+      text: expect.stringContaining('the final model'),
+    });
+  });
+
+  it('says so where table or model are not those that the ledger is bound to', async () => {
+    const audit = await audited(honest, { users: users.with(0, { ...users[0]!, user: 'somebody else' }) });
+    expect(audit).toMatchObject({ verdict: 'unverifiable', replay: { sumsConfirmed: 0 } });
+    expect(audit.reasons[0]!.text).toMatch(/^The table that was given has digest/);
+  });
+
+  it('stops where it is interrupted', async () => {
+    await expect(audited(honest, { signal: AbortSignal.abort() })).rejects.toThrow(
+      expect.objectContaining({ code: 'INTERRUPTED' }),
+    );
+  });
+});

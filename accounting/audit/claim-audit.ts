@@ -21,6 +21,7 @@ import { strongestVerdict, verdictFor, type VerdictDetail } from './verdict.ts';
  * @throws DpError `INVALID_ARGUMENT` for a printed number, delta or multiplier that is none
  * @example
  * ```ts
+ * import { claimOf } from 'privacy-unit/accounting/audit';
  * const claim = claimOf({
  *   guarantee: { epsilon: '3.0', delta: 1e-5 },
  *   adjacency: 'add_remove',

@@ -26,12 +26,6 @@ const both = (event: DpEvent): EventPair => ({ lower: event, upper: event });
  * Shuffled batches have a proved lower bound only (Chua et al., arXiv 2403.17673); under zero-out the same steps in a known order, each
  * unit once an epoch, bound them from above, since an unknown order is a mixture of known ones. Truncated batches have an upper bound
  * only (Ganesh, arXiv 2508.15089). Where several records of a unit are sampled and no group bound is known, one record bounds from below.
- *
- * @example
- * ```ts
- * const claim = claimOf({ mechanisms: [{ kind: 'gaussian', noise: { multiplier: 2 } }], guarantee: { delta: 1e-5 } });
- * runEvents(settle(claim, { choices: {}, fill: {} }).runs[0], 'add-or-remove').lower.noiseMultiplier; // 2
- * ```
  */
 export function runEvents(run: RunSettings, neighbours: Neighbours): EventPair {
   const pair = eventsOf(run, neighbours);
@@ -154,12 +148,6 @@ export type EpsilonOfSettings = (settings: Settings) => Interval;
  * A function that bounds epsilon of settings and remembers what it was asked.
  *
  * @param options - known: where it remembers; finer: what a more accurate one remembers, which is taken where it is there
- * @example
- * ```ts
- * const claim = claimOf({ mechanisms: [{ kind: 'gaussian', noise: { multiplier: 1 } }], guarantee: { delta: 1e-6 } });
- * const ask = settingsEpsilon();
- * ask(settle(claim, { choices: {}, fill: {} })).upper; // ~4.8866
- * ```
  */
 export function settingsEpsilon(
   options: Accuracy & { readonly known?: KnownEpsilons; readonly finer?: KnownEpsilons } = {},

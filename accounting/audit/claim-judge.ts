@@ -42,14 +42,6 @@ export interface JudgeOptions {
 
 /**
  * Judges a claim by its settings: recomputes every reading of what is open and compares with what the printed digits stand for.
- *
- * @example
- * ```ts
- * const claim = claimOf({
- *   guarantee: { epsilon: '1.0', delta: 1e-5 }, adjacency: 'add_remove', mechanisms: [{ kind: 'gaussian', noise: { multiplier: 1 } }],
- * });
- * judge(claim, { claimed: readPrinted('1.0', '='), epsilon: settingsEpsilon() }).detail; // 'privacy_overstated'
- * ```
  */
 export function judge(claim: Claim, options: JudgeOptions): Judgement {
   const open = openChoices(claim);
@@ -218,6 +210,7 @@ function judgeWithoutMechanism(claim: Claim, { claimed }: JudgeOptions): Judgeme
  *
  * @example
  * ```ts
+ * import { claimOf } from 'privacy-unit/accounting/audit';
  * impliedEpsilon(claimOf({ guarantee: { rho: 7.7, delta: 1e-10 } })).upper; // ~33.2874
  * ```
  */

@@ -156,6 +156,7 @@ const makers: readonly (readonly [field: string, maker: ChoiceMaker])[] = [
  *
  * @example
  * ```ts
+ * import { claimOf } from 'privacy-unit/accounting/audit';
  * openChoices(claimOf({ mechanisms: [{ kind: 'dp_sgd' }] })).map(({ key }) => key); // ['adjacency', 'sampler']
  * ```
  */
@@ -199,6 +200,7 @@ export function bestChoices(open: readonly OpenChoice[]): Choices {
  *
  * @example
  * ```ts
+ * import { claimOf } from 'privacy-unit/accounting/audit';
  * const claim = claimOf({ guarantee: { delta: 1e-5 }, mechanisms: [{ kind: 'gaussian' }] });
  * missingFacts(claim, {}).map(({ fact }) => fact); // ['noise']
  * ```

@@ -24,12 +24,6 @@ const [leastDelta, mostDelta] = [1e-12, 1e-2];
  * Epsilon over everything that a claim leaves out.
  *
  * @param options - best, worst: how open words are read at either end
- * @example
- * ```ts
- * const claim = claimOf({ guarantee: { delta: 1e-6 }, mechanisms: [{ kind: 'gaussian' }] });
- * const question = { missing: missingFacts(claim, {}), epsilon: settingsEpsilon(), best: {}, worst: {} };
- * rangeOf(claim, question); // { lower: 0, upper: Infinity }
- * ```
  */
 export function rangeOf(
   claim: Claim,
@@ -133,12 +127,15 @@ function searchFor(fact: OpenFact, claim: Claim): Search | undefined {
   }
 }
 
+/** Four digits, rounded so that what was needed is still met. */
 function ceilDigits(value: number): number {
-  return Number((value * (1 + 5e-5)).toPrecision(4));
+  const unit = 10 ** (Math.floor(Math.log10(value)) - 3);
+  return Number((Math.ceil(value / unit) * unit).toPrecision(4));
 }
 
 function floorDigits(value: number): number {
-  return Number((value * (1 - 5e-5)).toPrecision(4));
+  const unit = 10 ** (Math.floor(Math.log10(value)) - 3);
+  return Number((Math.floor(value / unit) * unit).toPrecision(4));
 }
 
 const closeEnough = 1e-3;
@@ -147,12 +144,6 @@ const closeEnough = 1e-3;
  * What a single missing number has to be for the claim to hold; empty where more than one is missing, or none would do.
  *
  * @param options - most: the largest epsilon that the print stands for
- * @example
- * ```ts
- * const claim = claimOf({ guarantee: { delta: 1e-6 }, mechanisms: [{ kind: 'gaussian' }] });
- * const question = { missing: missingFacts(claim, {}), epsilon: settingsEpsilon(), choices: {}, most: 4.8866 };
- * needsOf(claim, question); // ['noise.multiplier of at least 1']
- * ```
  */
 export function needsOf(
   claim: Claim,

@@ -87,6 +87,7 @@ export function isCorrelated({ kind }: ClaimMechanism): boolean {
  *
  * @example
  * ```ts
+ * import { claimOf } from 'privacy-unit/accounting/audit';
  * const mechanism = claimOf({ mechanisms: [{ kind: 'dp_sgd', n_units: 1000, epochs: 3, sampler: { batch_size: 100 } }] }).mechanisms[0];
  * numbersOf(mechanism, { choices: { rounding: 'floor' }, fill: {} }).steps; // 30
  * ```
@@ -146,6 +147,7 @@ function eligibleSteps({ sampler }: ClaimMechanism, steps: number | null): numbe
  *
  * @example
  * ```ts
+ * import { claimOf } from 'privacy-unit/accounting/audit';
  * settle(claimOf({ mechanisms: [{ kind: 'dp_sgd' }] }), { choices: {}, fill: {} }); // undefined
  * ```
  */
@@ -165,6 +167,7 @@ export function settle(
  *
  * @example
  * ```ts
+ * import { claimOf } from 'privacy-unit/accounting/audit';
  * neighboursOf(claimOf({ adjacency: 'replace_one' }), {}); // 'replace'
  * ```
  */
@@ -273,6 +276,7 @@ function microbatchesOf(batch: number | null, size: number | null): number {
  *
  * @example
  * ```ts
+ * import { claimOf } from 'privacy-unit/accounting/audit';
  * const mechanism = claimOf({ mechanisms: [{ kind: 'dp_sgd', clip: { per: 'microbatch', microbatch_size: 4 } }] }).mechanisms[0];
  * isClippedTogether(mechanism, {}); // true
  * ```

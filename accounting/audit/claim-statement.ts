@@ -5,12 +5,6 @@ import { inWords } from './findings-context.ts';
 
 /**
  * The claim as it should have read, in one sentence: epsilon and its side, delta, unit and cap, neighbours, batches.
- *
- * @example
- * ```ts
- * const claim = claimOf({ unit: { kind: 'example' }, guarantee: { delta: 1e-5 } });
- * statementOf(claim, judge(claim, { claimed: null, epsilon: settingsEpsilon() })); // 'Nothing follows from what is stated for one example at delta 1e-5.'
- * ```
  */
 export function statementOf(claim: Claim, { best, range, missing }: Judgement): string {
   const { delta } = claim.guarantee;

@@ -118,7 +118,7 @@ export function conventionEpsilons(event: DpEvent, question: ConventionQuestion)
  *
  * @example
  * ```ts
- * usualEpsilons({ kind: 'gaussian', noiseMultiplier: 1 }, { delta: 1e-5, neighbours: 'add-or-remove' })['rdp modern']; // ~4.7547
+ * usualEpsilons({ kind: 'gaussian', noiseMultiplier: 1 }, { delta: 1e-5, neighbours: 'add-or-remove' })['rdp modern']; // ~4.7285
  * ```
  */
 export function usualEpsilons(event: DpEvent, { delta, neighbours }: ConventionQuestion): ConventionEpsilons {

@@ -48,16 +48,6 @@ type Scored = ClaimReading & { readonly cost: number };
 
 /**
  * Searches for a reading of the settings, and a convention of the time, that give the printed number.
- *
- * @example
- * ```ts
- * const claim = claimOf({
- *   guarantee: { delta: 1e-5 },
- *   mechanisms: [{ kind: 'dp_sgd', n_units: 60000, sampler: { batch_size: 256 }, steps: 3515, noise: { multiplier: 1.3 } }],
- * });
- * const options = { claimed: readPrinted('1.19', '='), records: 1, epsilon: settingsEpsilon() };
- * explain(settle(claim, { choices: {}, fill: {} }), options).readings[0].convention; // 'rdp classic'
- * ```
  */
 export function explain(settings: Settings, { claimed, records, epsilon }: ExplainOptions): Explanation {
   const readings = readingsOf(settings, { records });

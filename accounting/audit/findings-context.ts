@@ -30,6 +30,7 @@ export type FindingRule = (context: FindingContext) => readonly Reason[];
 export function inWords({ lower, upper }: Interval): string {
   if (upper === Infinity) return lower > 0 ? `at least ${digits(lower)}` : 'unknown';
   if (upper - lower <= 1e-3 * upper) return digits(upper);
+  if (upper - lower <= 1e-2 * upper) return `about ${Number(((lower + upper) / 2).toPrecision(3))}`;
   return lower > 0 ? `between ${digits(lower)} and ${digits(upper)}` : `at most ${digits(upper)}`;
 }
 

@@ -83,7 +83,7 @@ const drift: FindingRule = ({ judgement: { best, detail }, claimed, explanation 
       level: 'warning',
       text: isOther
         ? `The stated settings do not give the printed number. ${explanation.text ?? ''}`
-        : `No accountant gives ${claimed.text} from the stated settings; the nearest is ${nearest.epsilon.toPrecision(4)}, ${nearest.text}.`,
+        : `No accountant gives ${claimed.text} from the stated settings; the nearest reading gives ${nearest.epsilon.toPrecision(4)}: ${nearest.text}.`,
       epsilon: best.epsilon,
       source: 'auditing catalogue',
       field: '/guarantee/epsilon',

@@ -9,14 +9,6 @@ const weights: Readonly<Record<FindingLevel, number>> = { error: 0, warning: 1, 
 
 /**
  * Everything that the catalogue finds, errors first.
- *
- * @example
- * ```ts
- * const claim = claimOf({ mechanisms: [{ kind: 'dp_sgd', normalise_by: 'realised' }] });
- * const judgement = judge(claim, { claimed: null, epsilon: settingsEpsilon() });
- * const found = findingsOf({ claim, claimed: null, judgement, explanation: undefined, epsilon: settingsEpsilon() });
- * found.some(({ code }) => code === 'DPC-E1-divided-by-realised-batch'); // true
- * ```
  */
 export function findingsOf(context: FindingContext): Reason[] {
   return [...numberRules, ...samplingRules, ...mechanismRules, ...scopeRules]

@@ -27,11 +27,6 @@ type Variation = Pick<Reading, 'name' | 'text' | 'cost'> & { readonly run: RunSe
  * Accountants of the time saw one record, Poisson sampling and a single run, so this is where all readings start.
  *
  * @param options - records: of one unit, where several are possible
- * @example
- * ```ts
- * const claim = claimOf({ mechanisms: [{ kind: 'gaussian', noise: { multiplier: 2 } }], guarantee: { delta: 1e-5 } });
- * readingsOf(settle(claim, { choices: {}, fill: {} }), { records: 1 })[0].name; // 'stated'
- * ```
  */
 export function readingsOf(settings: Settings, { records }: { readonly records: number | null }): Reading[] {
   const seen = asPoisson(settings);

@@ -1,4 +1,4 @@
-import { perfectGuessesNeeded, type ScoresAudit } from '../../accounting/audit/index.ts';
+import { perfectGuessesNeeded, type Reason, type ScoresAudit } from '../../accounting/audit/index.ts';
 import type { AuditedFile, AuditReport } from './report.ts';
 
 /** What it takes to refute a claim that was above the detection limit. */
@@ -12,10 +12,25 @@ function questionsOf({ detail, valid, method, claimed, significance }: ScoresAud
   ];
 }
 
+const registeredBeside: Reason = {
+  code: 'DPC-T12-registered-beside-scores',
+  level: 'note',
+  text: 'the cut was registered in the file of the scores itself, so nothing shows that it came first',
+  epsilon: null,
+};
+
+/** Where a report comes from. */
+interface ReportOrigin {
+  readonly subject: string;
+  readonly files: readonly AuditedFile[];
+  /** Whether the cut stands in the file of the scores. */
+  readonly isRegisteredBeside: boolean;
+}
+
 /** The report of audited scores. */
 export function scoresReport(
   audit: ScoresAudit,
-  { subject, files }: { readonly subject: string; readonly files: readonly AuditedFile[] },
+  { subject, files, isRegisteredBeside }: ReportOrigin,
 ): AuditReport {
   const { verdict, detail, statement, reasons, claimed, ...details } = audit;
   const { epsilonLowerBound, detectionLimit, method } = audit;
@@ -26,7 +41,7 @@ export function scoresReport(
     detail,
     statement,
     claimed,
-    reasons,
+    reasons: isRegisteredBeside ? [...reasons, registeredBeside] : reasons,
     recomputed: {},
     explanation: null,
     questions: questionsOf(audit),

@@ -56,7 +56,7 @@ function reportOf(path: string, found: { audit: LedgerAudit; guarantee: StatedGu
     verdict,
     detail,
     statement,
-    claimed: { epsilon: claim?.epsilon ?? null, delta: audit.delta },
+    claimed: { epsilon: claim?.epsilon ?? null, delta: claim === undefined ? null : audit.delta },
     reasons: [...reasons, ...factsAgainst(path, found)],
     recomputed,
     explanation: coverageText(audit),

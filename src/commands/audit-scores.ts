@@ -30,6 +30,7 @@ async function audit(path: string, options: AuditScoresOptions): Promise<Answer>
   const report = scoresReport(auditScores(rows, settled.options), {
     subject,
     files: [file, ...settled.files],
+    isRegisteredBeside: header.cut !== undefined,
   });
   await writeReports(report, options);
   return answerOf(report, options);

@@ -247,7 +247,8 @@ function coverage(
   options: AuditLedgerOptions,
 ): Pick<LedgerAudit, 'checked' | 'notChecked' | 'questions'> {
   const replayed = against?.replayed;
-  const isReplayed = (replayed?.sumsConfirmed ?? 0) > 0;
+  // The noise of a step shows in the next sum, or in the model.
+  const isReplayed = (replayed?.sumsConfirmed ?? 0) > 1 || (replayed?.modelsConfirmed ?? 0) > 0;
   const looked: [boolean, string][] = [
     [true, 'the hash chain, and the order and number of steps'],
     [plan !== undefined, 'the plan, the settings of every line, the sizes of draws, and epsilon'],

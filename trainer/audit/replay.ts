@@ -51,10 +51,22 @@ export async function replay(
   if (opened !== undefined) return { ...untrained, drawsConfirmed: 0, findings: [opened] };
   const draws = redraw(entries, { plan, key });
   if (inputsFor === undefined || draws.findings.length > 0) return { ...untrained, ...draws };
+  if (!isFromStart(entries, key))
+    return { ...untrained, drawsConfirmed: draws.drawsConfirmed, findings: [laterKey] };
   const inputs = await inputsFor(plan);
   const trained = await trainAgain({ plan, key, inputs });
   return { ...draws, ...compareRuns(entries, { trained, inputs }) };
 }
+
+function isFromStart([header]: readonly LedgerEntry[], key: Uint8Array): boolean {
+  return header?.kind === 'header' && header.noiseKeyCommitment === commitmentOf(key);
+}
+
+const laterKey = finding(
+  'later-key',
+  'The key is that of a later stretch of the run, which went on from a checkpoint: nothing was repeated.',
+  { level: 'warning' },
+);
 
 function openCommitments(entries: readonly LedgerEntry[], key: Uint8Array): Finding | undefined {
   const own = commitmentOf(key);

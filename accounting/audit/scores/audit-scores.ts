@@ -29,7 +29,7 @@ import { type Tradeoff, tradeoffOfProfile } from './tradeoff.ts';
  * }));
  * const audit = auditScores(rows, { epsilon: 1, delta: 1e-6 });
  * audit.verdict; // 'refuted'
- * audit.epsilonLowerBound; // ~5.28
+ * audit.epsilonLowerBound; // ~4.5771848
  * auditScores(rows, { epsilon: 8, delta: 1e-6 }).verdict; // 'unverifiable'
  * ```
  */

@@ -18,6 +18,7 @@ const rounding = 1e-9;
  * @throws DpError `INVALID_ARGUMENT`
  * @example
  * ```ts
+ * import { gaussianTradeoff } from 'privacy-unit/accounting/audit';
  * const guesses = { canaries: 1000, guesses: 100, correct: 95, significance: 0.05 };
  * rejectsTradeoff({ ...guesses, curve: gaussianTradeoff(0.5) }); // true
  * rejectsTradeoff({ ...guesses, curve: gaussianTradeoff(2) }); // false
@@ -51,7 +52,8 @@ function rejects({ canaries, guesses, correct }: Guesses, curve: Tradeoff, level
  * @throws DpError `INVALID_ARGUMENT`
  * @example
  * ```ts
- * tradeoffPValue({ canaries: 1000, guesses: 100, correct: 95, curve: gaussianTradeoff(0.5) }) < 1e-9; // true
+ * import { gaussianTradeoff } from 'privacy-unit/accounting/audit';
+ * tradeoffPValue({ canaries: 1000, guesses: 100, correct: 95, curve: gaussianTradeoff(0.5) }); // ~5.05e-4
  * ```
  */
 export function tradeoffPValue(test: Guesses & { readonly curve: Tradeoff }): number {

@@ -100,7 +100,7 @@ describe('auditLedger() of honest runs', () => {
     'accuses none, however often it is cut off, on whatever machine: $sampler.kind',
     async plan => {
       const { upper } = epsilonOfPlan(plan).epsilon;
-    await fc.assert(
+      await fc.assert(
         fc.asyncProperty(lives, async all => {
           const folder = mkdtempSync(join(tmpdir(), 'honest-'));
           for (const life of all) {

@@ -17,7 +17,10 @@ const plan = planFor(users, { probability: 0.5, steps: 4 });
 const settings = { checkpointEvery: 2 };
 
 /** Ledger of a run of the tiny model, cut off once where `cutAt` says so. */
-async function ranBy(actual: Plan, { cutAt }: { cutAt?: number } = {}): Promise<string> {
+async function ranBy(
+  actual: Plan,
+  { cutAt, laterKey = key }: { cutAt?: number; laterKey?: Uint8Array } = {},
+): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'replayed-'));
   const options = { users, heldOut: [], model: tinyModel(), engine: await tinyEngine(), settings, folder };
   const run = { ...options, plan: actual, randomness: { key } };
@@ -26,7 +29,7 @@ async function ranBy(actual: Plan, { cutAt }: { cutAt?: number } = {}): Promise<
     const onProgress = ({ step }: { step: number }): void => (step === cutAt ? stop.abort() : undefined);
     await expect(train({ ...run, signal: stop.signal, onProgress })).rejects.toThrow('interrupted');
   }
-  await train(run);
+  await train({ ...run, randomness: { key: laterKey } });
   return join(folder, 'ledger.jsonl');
 }
 
@@ -66,6 +69,18 @@ describe('auditLedger() that repeats the run', () => {
   it('confirms a run that was cut off and gone on with', async () => {
     const audit = await audited(await ranBy(plan, { cutAt: 3 }));
     expect(audit).toMatchObject({ verdict: 'consistent', replay: { sumsConfirmed: 4, modelsConfirmed: 3 } });
+  });
+
+  it('accuses nobody of a run that went on with a fresh key', async () => {
+    const path = await ranBy(plan, { cutAt: 3, laterKey: new Uint8Array(32).fill(1) });
+    expect(await audited(path)).toMatchObject({
+      verdict: 'consistent',
+      replay: { drawsConfirmed: 3, sumsConfirmed: 3 },
+    });
+    const replay = (): Promise<ReplayInputs> => Promise.reject(new Error('nothing is to be repeated'));
+    const later = await auditLedger(path, { key: new Uint8Array(32).fill(1), replay });
+    expect(later).toMatchObject({ verdict: 'consistent', replay: { drawsConfirmed: 1, sumsConfirmed: 0 } });
+    expect(later.reasons.map(({ code }) => code)).toEqual(['DPL-later-key']);
   });
 
   it.each<[string, number, Partial<Plan>]>([

@@ -23,10 +23,10 @@ function mostByChance(level: number): number {
 }
 
 /** Audits of honest claims that were refuted all the same. */
-function refutations(isRefuted: (uniform: () => number) => boolean): number {
+function refutations(isRefuted: (uniform: () => number) => boolean, among = audits): number {
   const uniform = uniforms(20_261_128);
   let count = 0;
-  for (let audit = 0; audit < audits; audit += 1) if (isRefuted(uniform)) count += 1;
+  for (let audit = 0; audit < among; audit += 1) if (isRefuted(uniform)) count += 1;
   return count;
 }
 
@@ -61,7 +61,7 @@ describe('honest claims are refuted no more often than the significance', () => 
   it('by the curve of a Gaussian mechanism, and often where the claimed noise is not the real one', () => {
     const delta = 1e-5;
     const cuts = { rule: 'grid', shares: [1, 0.3] } as const;
-    const under = (claimedNoise: number): number => {
+    const under = (claimedNoise: number, among = audits): number => {
       const event = { kind: 'gaussian', noiseMultiplier: claimedNoise } as const;
       const { upper } = exactEpsilon(event, { delta, neighbours: 'add-or-remove' });
       const curve = tradeoffOfEvent(event, { neighbours: 'add-or-remove', leastRate: 1e-4 });
@@ -69,10 +69,10 @@ describe('honest claims are refuted no more often than the significance', () => 
         const score = (included: boolean): number => normal(uniform) + (included ? 1 : 0);
         const rows = canaries(40, { uniform, score });
         return isRefuted(rows, { epsilon: upper, delta, method: 'f-dp', curve, cuts });
-      });
+      }, among);
     };
     expect(under(1)).toBeLessThanOrEqual(allowed);
-    expect(under(10)).toBeGreaterThan(2 * allowed);
+    expect(under(10, 200)).toBeGreaterThan(0.2 * 200);
   });
 
   it('by rates at a registered threshold, a fixed grid, and a split', () => {
@@ -108,7 +108,7 @@ describe('honest claims are refuted no more often than the significance', () => 
     const guessed = refutations(uniform => {
       const rows = canaries(120, { uniform, score: randomisedResponse(epsilon, uniform) });
       return cuts.some(each => isRefuted(rows, { epsilon, delta: 0, cuts: each }));
-    });
-    expect(guessed).toBeGreaterThan(1.5 * allowed);
+    }, 1000);
+    expect(guessed).toBeGreaterThan(0.1 * 1000);
   });
 });

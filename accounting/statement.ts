@@ -21,6 +21,8 @@ export interface StatementFacts {
   readonly code?: string | undefined;
   /** The sampling as it was performed, where that is known better than from the plan. */
   readonly samplingPerformed?: string | undefined;
+  /** How many of the plan's users are made up, to be found or not in the trained model; none where left out. */
+  readonly canaries?: number | undefined;
 }
 
 /** A privacy guarantee with everything that it depends on, as plain data. */
@@ -81,7 +83,7 @@ export function statementOf(plan: Plan, facts: StatementFacts): Statement {
     byAccountant,
     byConversion: byConversion ?? null,
     publicConstants: { ...population, recordsPerUser: plan.unit.recordsPerUser },
-    assumptions: assumptionsOf(plan),
+    assumptions: [...assumptionsOf(plan), ...canaryAssumptions(facts)],
     warnings: warningsOf(plan, epsilon, counted),
     code: facts.code ?? release,
   };
@@ -123,6 +125,14 @@ function assumptionsOf(plan: Plan): string[] {
     assumptions.push('A user is clipped once a step, after averaging their records.');
   if (heldOut.fraction > 0) assumptions.push('Held-out users are chosen by a hash of their own id.');
   return assumptions;
+}
+
+function canaryAssumptions({ canaries = 0 }: StatementFacts): string[] {
+  return canaries === 0
+    ? []
+    : [
+        `${canaries} of the users are canaries, made up and put in or left out by a fair coin each. They count as users, so the guarantee of everybody else holds whichever way the coins fell.`,
+      ];
 }
 
 function warningsOf(plan: Plan, { upper }: Interval, counted: number): string[] {

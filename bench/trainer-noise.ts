@@ -1,9 +1,9 @@
 import { pathToFileURL } from 'node:url';
 import { addGaussianNoise } from '../trainer/noise.ts';
-import { digestAt, openPointBits, type RandomBits } from '../trainer/randomness.ts';
-import { machine, median, secondsOf } from './measure.ts';
+import { digestAt, openPointBits, type RandomBits, type StepPoint } from '../trainer/randomness.ts';
+import { inTurn, machine, type Call } from './measure.ts';
 
-/** Seconds of adding noise to a sum of so many coordinates, and of what surrounds it. */
+/** Processor seconds of adding noise to a sum of so many coordinates, and of the digest before it. */
 export interface NoiseCost {
   readonly coordinates: number;
   /** The library's noise: exact on a grid, from AES-256 in counter mode. */
@@ -23,38 +23,36 @@ function boxMuller(sum: Float64Array, { deviation, bits }: { deviation: number; 
   }
 }
 
-/** Measures the noise of one step, interleaved with what it is compared with; medians. */
+/** Measures the noise of one step, in turn with what it is compared with; medians of processor seconds. */
 export async function noiseCost(coordinates: number, { repeats }: { repeats: number }): Promise<NoiseCost> {
   const key = new Uint8Array(32);
   const bits = openPointBits(key);
   const sum = new Float64Array(coordinates);
   const bytes = new Uint8Array(sum.buffer);
-  const times = { exact: [] as number[], floatingPoint: [] as number[], digest: [] as number[] };
-  for (let step = 0; step < repeats + 2; step += 1) {
-    const point = { step, attempt: 0 };
-    bits.seek(point, 'exact');
-    const exact = await secondsOf(() => addGaussianNoise(sum, { standardDeviation: 1.1, bits }));
-    bits.seek(point, 'floating point');
-    const floatingPoint = await secondsOf(() => boxMuller(sum, { deviation: 1.1, bits }));
-    const digest = await secondsOf(() => digestAt(point, { key, bytes }));
-    if (step < 2) continue;
-    times.exact.push(exact);
-    times.floatingPoint.push(floatingPoint);
-    times.digest.push(digest);
-  }
-  const { exact, floatingPoint, digest } = times;
-  return {
-    coordinates,
-    exact: median(exact),
-    floatingPoint: median(floatingPoint),
-    digest: median(digest),
+  let step = 0;
+  const point = (): StepPoint => ({ step: (step += 1), attempt: 0 });
+  const calls = {
+    exact: (): void => addGaussianNoise(sum, { standardDeviation: 1.1, bits }),
+    floatingPoint: (): void => boxMuller(sum, { deviation: 1.1, bits }),
+    digest: (): void => void digestAt(point(), { key, bytes }),
   };
+  const timed = Object.entries(calls).map(([name, call]): [string, Call] => [
+    name,
+    (): Promise<void> => {
+      bits.seek(point(), name);
+      call();
+      return Promise.resolve();
+    },
+  ]);
+  const seconds = await inTurn(new Map(timed), { repeats });
+  const of = (name: keyof typeof calls): number => seconds.get(name)!.cpu;
+  return { coordinates, exact: of('exact'), floatingPoint: of('floatingPoint'), digest: of('digest') };
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   console.log(machine());
   for (const coordinates of [16_384, 1_000_000]) {
-    const cost = await noiseCost(coordinates, { repeats: 15 });
+    const cost = await noiseCost(coordinates, { repeats: 25 });
     const each = (seconds: number): string => `${((seconds / coordinates) * 1e9).toFixed(1)} ns`;
     console.log(
       `${coordinates} coordinates: exact noise ${each(cost.exact)} each, Box-Muller ${each(cost.floatingPoint)}, digest ${each(cost.digest)}`,

@@ -3,6 +3,7 @@ import { inTurn, type Call, type Seconds } from './measure.ts';
 import { openTorch, torchSteps } from './torch.ts';
 import { inputSide } from './trainer-input.ts';
 import { longRun } from './trainer-memory.ts';
+import { openRelease, ratiosWithRelease } from './trainer-release.ts';
 import {
   adapters,
   models,
@@ -41,13 +42,22 @@ function compared(options: { model: ModelName; full: boolean; repeats: number })
     const engine = await openEngine({ threads: 1 });
     const kinds = ['plain', 'record', 'user'] as const;
     const steps = await openSteps(engine, { model, lora, kinds });
-    const seconds = await inTurn(new Map(callsOf(steps, kinds)), options);
+    const trainable = trainableCount({ config: model.config, lora });
+    const release = openRelease(trainable);
+    const calls = new Map<StepKind | 'release', Call>(callsOf(steps, kinds)).set('release', () =>
+      release.run(),
+    );
+    const taken = await inTurn(calls, options);
+    release.close();
+    const of = (kind: StepKind | 'release'): Seconds => taken.get(kind)!;
+    const ofKinds = { plain: of('plain'), record: of('record'), user: of('user') };
     return {
       engine: engine.name,
-      trainable: trainableCount({ config: model.config, lora }),
-      seconds: Object.fromEntries(seconds),
-      ratios: { record: ratio(seconds, ['record', 'plain']), user: ratio(seconds, ['user', 'plain']) },
+      trainable,
+      seconds: Object.fromEntries(taken),
+      ratios: { record: ratio(taken, ['record', 'plain']), user: ratio(taken, ['user', 'plain']) },
       bars: options.full ? { record: 1.15, user: 1.15 } : { record: 1.03, user: 1.05 },
+      'ratios with noise, digest and ledger': ratiosWithRelease(ofKinds, of('release')),
     };
   };
 }

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { renderStatement, type Statement } from '../accounting/plan-entry.ts';
 import type { TrainingResult } from '../trainer/index.ts';
+import type { CanaryAudit } from './canaries.ts';
 import { number, type Answer } from './output.ts';
 
 function perplexityInWords({ perplexity }: TrainingResult): string {
@@ -36,13 +37,17 @@ function clipInWords({ clipNorm }: TrainingResult, { clipping }: Statement): str
 }
 
 /** What `train` says of a run that is over. */
-export function trainingAnswer(result: TrainingResult, parts: { statement: Statement; out: string }): Answer {
-  const { statement, out } = parts;
+export function trainingAnswer(
+  result: TrainingResult,
+  parts: { statement: Statement; out: string; audit: CanaryAudit | undefined },
+): Answer {
+  const { statement, out, audit } = parts;
   const { epsilon, delta, perplexity, steps, stepsCounted, seconds } = result;
   const { truncation, diagnostics, notPrivate } = result;
   const text = [
     renderStatement(statement),
     '',
+    ...(audit?.lines ?? []),
     perplexityInWords(result),
     ...clipInWords(result, statement),
     ...truncationInWords(result),
@@ -63,6 +68,7 @@ export function trainingAnswer(result: TrainingResult, parts: { statement: State
     truncation,
     diagnostics,
     notPrivate,
+    canaries: audit?.json ?? null,
   };
-  return { json, text };
+  return { json, text, failure: audit?.failure };
 }

@@ -38,6 +38,9 @@ export {
   type TrainingResult,
   type TrainOptions,
 } from './train.ts';
+export { planWithCanaries, type Canary, type CanaryRequest, type CanarySet } from './canaries/canaries.ts';
+export { readCanaries, type CanaryCommitment } from './canaries/canary-file.ts';
+export type { ScoredCanaries } from './canaries/score-canaries.ts';
 export type { LossPoint, TrainingSettings } from './settings.ts';
 export { trainWithoutPrivacy, type BaselineOptions, type BaselineResult } from './baseline.ts';
 export { pretrain, type PretrainOptions } from './pretrain.ts';

@@ -1,6 +1,7 @@
 import { closeSync, existsSync, fstatSync, fsyncSync, openSync, readFileSync, truncateSync } from 'node:fs';
 import { DpError } from '../accounting/check.ts';
 import type { Plan } from '../accounting/plan.ts';
+import type { CanaryCommitment } from './canaries/canary-file.ts';
 import { sha256 } from './digest.ts';
 import { onDisk, writeWhole } from './durable.ts';
 import type { ClipState } from './step-clip.ts';
@@ -26,6 +27,8 @@ export interface HeaderEntry {
   readonly samplingKeyCommitment?: string | undefined;
   /** Where the sampler decides the steps of an epoch together. */
   readonly stepsPerEpoch?: number | undefined;
+  /** Where canaries were planted: how many, what will be guessed about them, and a commitment to their coins. */
+  readonly canaries?: CanaryCommitment | undefined;
 }
 
 /** Upper bound on ε after a number of steps. */

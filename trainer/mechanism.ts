@@ -53,7 +53,11 @@ export interface MechanismOptions {
   readonly key: Uint8Array;
   /** Where the clip stood when the run was cut off; the plan's first one where left out. */
   readonly clip?: ClipState | undefined;
+  /** Users whose units are drawn like any other and add nothing, as if they were not in the table; default: none. */
+  readonly absent?: ReadonlySet<string> | undefined;
 }
+
+const nobody: ReadonlySet<string> = new Set();
 
 /**
  * Units of protection of the sampler: records under Group Privacy, users under User-wise DP-SGD.
@@ -62,23 +66,28 @@ export interface MechanismOptions {
 export function unitsOf(
   plan: Plan,
   users: readonly UserTokens[],
+  { absent = nobody }: Pick<MechanismOptions, 'absent'> = {},
 ): { count: number; rowsAt: (unit: number, step: number) => UnitRows } {
+  const rowsOf = ({ user, records }: UserTokens): Int32Array[] =>
+    absent.has(user) ? [] : records.map(record => record.tokens);
   if (plan.sampler.over === 'records') {
-    const records = users.flatMap(user => user.records.map(record => [record.tokens]));
+    const records = users.flatMap(user =>
+      user.records.map(record => rowsOf({ user: user.user, records: [record] })),
+    );
     return { count: records.length, rowsAt: unit => records[unit]! };
   }
   const { selection, unit } = plan;
   if (selection.when === 'once') {
-    const rows = users.map(user => user.records.map(record => record.tokens));
+    const rows = users.map(rowsOf);
     return { count: rows.length, rowsAt: user => rows[user]! };
   }
   const rule = { ...selection, recordsPerUser: unit.recordsPerUser };
   return {
     count: users.length,
-    rowsAt: (user, step) =>
-      drawRecords(users[user]!, { ...rule, seed: drawSeed(selection.seed, step) }).map(
-        record => record.tokens,
-      ),
+    rowsAt: (unit, step) => {
+      const records = drawRecords(users[unit]!, { ...rule, seed: drawSeed(selection.seed, step) });
+      return rowsOf({ user: users[unit]!.user, records });
+    },
   };
 }
 
@@ -89,7 +98,7 @@ export function unitsOf(
  */
 export function openMechanism(options: MechanismOptions): Mechanism {
   const { plan, gradients, packing, key } = options;
-  const units = unitsOf(plan, options.users);
+  const units = unitsOf(plan, options.users, options);
   const samplingKey = deriveKey(key, 'sampling');
   const digestKey = deriveKey(key, 'digest');
   const noiseBits = openPointBits(deriveKey(key, 'noise'));
@@ -131,7 +140,8 @@ export function openMechanism(options: MechanismOptions): Mechanism {
       clip.move(0.5 + count[0]! / plan.sampler.expectedBatchSize);
     },
     average(sum): void {
-      for (let index = 0; index < sum.length; index += 1) sum[index]! /= plan.sampler.expectedBatchSize;
+      const { expectedBatchSize } = plan.sampler;
+      for (let index = 0; index < sum.length; index += 1) sum[index]! /= expectedBatchSize;
     },
   };
 }

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { DpError } from '../accounting/check.ts';
 import type { Plan } from '../accounting/plan.ts';
+import { canaryFileName, type CanaryCommitment } from './canaries/canary-file.ts';
 import { encodeCheckpoint, readCheckpoint, type Checkpoint } from './checkpoint.ts';
 import { sha256 } from './digest.ts';
 import { onDisk, systemCode, writeAtomically } from './durable.ts';
@@ -21,6 +22,7 @@ export interface RunIdentity {
   readonly modelDigest: string;
   /** Recorded at the start and not compared: the digest of the table binds more closely. */
   readonly manifestDigest?: string | undefined;
+  readonly canaries?: CanaryCommitment | undefined;
 }
 
 /** A run with its ledger and checkpoints, new or gone on with. */
@@ -55,6 +57,8 @@ export interface RunOptions {
   readonly keepKey?: boolean | undefined;
   /** Takes the lock of a run that can't be asked whether it is over. */
   readonly breakLock?: boolean | undefined;
+  /** Called before the first line of a new ledger is written, for what has to be in the folder by then. */
+  readonly beforeHeader?: ((folder: string) => void) | undefined;
 }
 
 const ledgerName = 'ledger.jsonl';
@@ -83,6 +87,8 @@ function setAside(folder: string): void {
   let number = 1;
   while (existsSync(join(folder, `ledger-${number}.jsonl`))) number += 1;
   renameSync(join(folder, ledgerName), join(folder, `ledger-${number}.jsonl`));
+  const canaries = join(folder, canaryFileName);
+  if (existsSync(canaries)) renameSync(canaries, join(folder, `canaries-${number}.jsonl`));
   rmSync(join(folder, checkpointName), { force: true });
   removeKey(folder);
 }
@@ -98,6 +104,12 @@ function checkSameRun(header: HeaderEntry, options: RunOptions): void {
         `this one ${identity[key].slice(0, 12)}. Give the same ${names[key]}, or another folder.`,
     );
   }
+  if (header.canaries?.commitment === identity.canaries?.commitment) return;
+  throw new DpError(
+    'CHECK_FAILED',
+    `Cannot go on with the run in ${folder}: it is bound to ${header.canaries?.count ?? 'no'} canaries, ` +
+      `this one to ${identity.canaries?.count ?? 'no'} others. Give the same ones, or another folder.`,
+  );
 }
 
 function openFolderLedger(folder: string, force: boolean): Ledger {
@@ -181,7 +193,7 @@ function newestCommitment({ entries }: Ledger): string | undefined {
 }
 
 function appendOpening(ledger: Ledger, options: RunOptions & { key: Uint8Array; step: number }): void {
-  const { key, step, identity, stepsPerEpoch } = options;
+  const { key, step, identity, stepsPerEpoch, folder, beforeHeader } = options;
   const commitments = {
     noiseKeyCommitment: commitmentOf(key),
     samplingKeyCommitment: commitmentOf(deriveKey(key, 'sampling')),
@@ -190,6 +202,7 @@ function appendOpening(ledger: Ledger, options: RunOptions & { key: Uint8Array; 
     ledger.append({ kind: 'resumed', step, stepsCounted: ledger.stepsCounted, ...commitments });
     return;
   }
+  if (folder !== null) beforeHeader?.(folder);
   const fixed = { kind: 'header', format: 'privacy-unit/ledger', version: 2 } as const;
   const epochs = stepsPerEpoch === undefined ? {} : { stepsPerEpoch };
   ledger.append({ ...fixed, ...identity, codeVersion: codeVersion(), ...commitments, ...epochs });

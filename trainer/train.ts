@@ -4,15 +4,20 @@ import { DpError } from '../accounting/check.ts';
 import type { Interval } from '../accounting/index.ts';
 import { epsilonOfPlan, parsePlan, type Plan } from '../accounting/plan-entry.ts';
 import { physicalLimits } from './batches.ts';
+import { absentCanaries, canaryUsers, type CanaryRequest, type CanarySet } from './canaries/canaries.ts';
+import { commitmentOfCanaries, writeCanaries } from './canaries/canary-file.ts';
+import { canariesOf } from './canaries/plant.ts';
+import { scoreCanaries, writeScores, type ScoredCanaries } from './canaries/score-canaries.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { tableDigest, truncationOf, type Truncation, type UserTokens } from './data.ts';
 import { openDeviceModel, type DeviceModel } from './device.ts';
 import { canonicalJson, parametersDigest, sha256 } from './digest.ts';
 import type { Engine } from './engines/engine.ts';
-import { evaluateOn, type Perplexity } from './evaluate.ts';
+import type { Perplexity } from './evaluate.ts';
 import { checkFit } from './fit.ts';
 import { guaranteeOf } from './guarantee.ts';
 import type { LanguageModel } from './language-model.ts';
+import { measure, perplexities, type Measured } from './measure.ts';
 import {
   openMechanism,
   privateGradient,
@@ -75,6 +80,11 @@ export interface TrainOptions {
   readonly keepKey?: boolean;
   /** How the trained model is written; default: in full, as float32. */
   readonly save?: SaveOptions;
+  /**
+   * Made-up users that are trained on or left out by fair coins, and scored afterwards. The plan has to count all of
+   * them: see `planWithCanaries`. A set is that of an earlier run, to be repeated.
+   */
+  readonly canaries?: CanaryRequest | CanarySet | undefined;
 }
 
 /** What training gives back. */
@@ -92,6 +102,8 @@ export interface TrainingResult {
   readonly perplexity: { readonly before: Perplexity; readonly after: Perplexity } | null;
   readonly seconds: number;
   readonly model: LanguageModel;
+  /** Scores of the canaries, made up and thus nobody's; null where none were planted. */
+  readonly canaries: ScoredCanaries | null;
   readonly truncation: Truncation;
   /** Mean training loss of the units drawn, for the steps of this stretch. */
   readonly lossCurve: readonly LossPoint[];
@@ -124,6 +136,9 @@ interface Progress {
 /** Everything that a loop over steps needs. */
 interface Loop {
   readonly plan: Plan;
+  /** Those of the table, then the canaries. */
+  readonly users: readonly UserTokens[];
+  readonly canaries: CanarySet | undefined;
   readonly settings: ResolvedSettings;
   readonly options: TrainOptions;
   readonly run: Run;
@@ -144,6 +159,9 @@ interface Loop {
  * checkpoint are repeated with the secret key that it kept in the folder; where they come out the same bit for
  * bit they are the same releases and the model is that of an uninterrupted run, otherwise they are counted once more.
  *
+ * Canaries are units like any other. One whose coin left it out is drawn and adds nothing, so that sizes of draws tell nothing of
+ * the coins, and the run is that of the plan whichever way they fell.
+ *
  * @returns the trained model with its ε: an upper bound (and a lower one) on what the run spent
  * @throws `INVALID_ARGUMENT` where the starting model was trained on private text; `INVALID_DATA` or
  *   `CHECK_FAILED` where the data do not fit the plan; `OUTPUT_EXISTS`
@@ -154,23 +172,27 @@ interface Loop {
 export async function train(options: TrainOptions): Promise<TrainingResult> {
   const started = performance.now();
   const plan = parsePlan(options.plan);
-  const { users, heldOut, model, engine } = options;
+  const { heldOut, model, engine } = options;
   const { contextLength, vocabularySize } = model.spec.config;
   checkStart(model);
+  const canaries = canariesOf(options.canaries, { ...options, plan, users: options.users.length });
+  const users = canaries === undefined ? options.users : [...options.users, ...canaryUsers(canaries)];
   checkFit(plan, { users, heldOut, contextLength, vocabularySize });
   const settings = resolveSettings(options.settings ?? {}, {
     steps: plan.steps,
     spec: model.spec,
   });
-  const run = openRunFor(plan, options);
+  const run = openRunFor(plan, { options, canaries });
   const device = openDeviceModel(model, engine);
   try {
-    const before = heldOut.length === 0 ? null : await evaluateOn(heldOut, { model, device });
-    const loop = openLoop({ plan, settings, options, run, device });
+    const measured = { heldOut, canaries, model, device };
+    const before = await measure(measured);
+    const loop = openLoop({ plan, users, canaries, settings, options, run, device });
     await trainSteps(loop);
-    const after = heldOut.length === 0 ? null : await evaluateOn(heldOut, { model, device });
+    const after = await measure(measured);
     return await finish(loop, {
-      perplexity: before === null || after === null ? null : { before, after },
+      before,
+      after,
       seconds: (performance.now() - started) / 1000,
     });
   } finally {
@@ -188,7 +210,10 @@ function checkStart({ provenance }: LanguageModel): void {
   );
 }
 
-function openRunFor(plan: Plan, options: TrainOptions): Run {
+function openRunFor(
+  plan: Plan,
+  { options, canaries }: { options: TrainOptions; canaries: CanarySet | undefined },
+): Run {
   return openRun({
     folder: options.folder ?? null,
     force: options.force ?? false,
@@ -198,7 +223,9 @@ function openRunFor(plan: Plan, options: TrainOptions): Run {
       tableDigest: tableDigest(options.users),
       modelDigest: parametersDigest(options.model.parameters),
       ...(options.manifestDigest === undefined ? {} : { manifestDigest: options.manifestDigest }),
+      ...(canaries === undefined ? {} : { canaries: commitmentOfCanaries(canaries) }),
     },
+    beforeHeader: canaries === undefined ? undefined : folder => writeCanaries(folder, canaries),
     stepsPerEpoch: 'stepsPerEpoch' in plan.sampler ? plan.sampler.stepsPerEpoch : undefined,
     key: options.randomness?.key,
     keepKey: options.keepKey,
@@ -207,15 +234,16 @@ function openRunFor(plan: Plan, options: TrainOptions): Run {
 }
 
 function openLoop(parts: Omit<Loop, 'mechanism' | 'book' | 'along' | 'progress'>): Loop {
-  const { plan, settings, options, run, device } = parts;
-  const { users, model } = options;
+  const { plan, users, canaries, settings, options, run, device } = parts;
+  const { model } = options;
   const { contextLength, vocabularySize } = model.spec.config;
   const limits = physicalLimits({ contextLength, vocabularySize });
   const mostRows = plan.unit.recordsPerUser;
   const packing = { contextLength, endOfText: model.tokenizer.endOfText, limits, mostRows };
   const from = run.resumedFrom;
   const clip = clipAt(plan, from);
-  const mechanism = openMechanism({ plan, users, gradients: device, packing, key: run.key, clip });
+  const absent = canaries === undefined ? undefined : absentCanaries(canaries);
+  const mechanism = openMechanism({ plan, users, absent, gradients: device, packing, key: run.key, clip });
   const progress: Progress = {
     step: from?.step ?? 0,
     parameters: from?.parameters ?? flattenTrainable(model),
@@ -305,10 +333,24 @@ function interrupted(loop: Loop): DpError {
   );
 }
 
-async function finish(
-  { plan, options, run, mechanism: { clip }, along, progress }: Loop,
-  known: Pick<TrainingResult, 'perplexity' | 'seconds'>,
-): Promise<TrainingResult> {
+/** Scores of the canaries, on the disk before the ledger says that the run is over. */
+function scored({ canaries, options, plan }: Loop, { before, after }: Finished): ScoredCanaries | null {
+  if (canaries === undefined || before.losses === null || after.losses === null) return null;
+  const found = scoreCanaries(canaries, { before: before.losses, after: after.losses });
+  if (options.folder !== undefined) writeScores(options.folder, { ...found, delta: plan.delta });
+  return found;
+}
+
+/** What is known when the last step is done. */
+interface Finished {
+  readonly before: Measured;
+  readonly after: Measured;
+  readonly seconds: number;
+}
+
+async function finish(loop: Loop, known: Finished): Promise<TrainingResult> {
+  const { plan, options, run, mechanism, along, progress } = loop;
+  const { before, after, seconds } = known;
   const { stepsCounted } = run.ledger;
   const { epsilon } = epsilonOfPlan(plan, { steps: stepsCounted });
   const parameters = withTrainable(options.model, progress.parameters);
@@ -317,15 +359,18 @@ async function finish(
   const provenance = { trainedOn: 'private', tokenizer: tokenizer.name, guarantee } as const;
   const model: LanguageModel = { ...options.model, parameters, provenance };
   if (options.folder !== undefined) await saveModel(join(options.folder, 'model'), model, options.save);
+  const canaries = scored(loop, known);
   run.finish({ modelDigest: parametersDigest(parameters) });
   return {
-    ...known,
+    perplexity: perplexities(before, after),
+    seconds,
     epsilon,
     delta: plan.delta,
     steps: plan.steps,
     stepsCounted,
-    clipNorm: clip.norm,
+    clipNorm: mechanism.clip.norm,
     model,
+    canaries,
     truncation: truncationOf(options.users, spec.config.contextLength),
     lossCurve: progress.lossCurve,
     epsilonCurve: along.curve(stepsCounted),

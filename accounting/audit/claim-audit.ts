@@ -2,7 +2,14 @@ import type { Interval } from '../accountant.ts';
 import { checkDelta, checkNonNegative } from '../check.ts';
 import type { Claim, ClaimAudit } from './claim.ts';
 import { settingsEpsilon, type EpsilonOfSettings, type KnownEpsilons } from './claim-bounds.ts';
-import { asPoisson, impliedEpsilon, isUnlikePoisson, judge, type Judgement } from './claim-judge.ts';
+import {
+  asPoisson,
+  impliedEpsilon,
+  isUnlikePoisson,
+  judge,
+  profileIntervals,
+  type Judgement,
+} from './claim-judge.ts';
 import { givesPrint, readPrinted, type PrintedNumber } from './claim-printed.ts';
 import { statementOf } from './claim-statement.ts';
 import { conventionTexts, rhoEpsilons } from './conventions.ts';
@@ -50,7 +57,13 @@ export function auditClaim(claim: Claim): ClaimAudit {
       ? undefined
       : explain(judgement.best.settings, { claimed, records, epsilon: roughly });
   const implied = explainImplied(claim, { claimed, judgement });
-  const detail = detailOf(claim, { claimed, judgement, explanation, isImplied: implied !== null });
+  const detail = detailOf(claim, {
+    claimed,
+    judgement,
+    explanation,
+    isImplied: implied !== null,
+    epsilon: roughly,
+  });
   return {
     verdict: verdictFor(detail),
     detail,
@@ -87,10 +100,22 @@ interface Parts {
 /** The finer verdict: what the settings say, what others measured, and whether anything gives the printed number. */
 function detailOf(
   claim: Claim,
-  { claimed, judgement, explanation, isImplied }: Parts & { readonly isImplied: boolean },
+  {
+    claimed,
+    judgement,
+    explanation,
+    isImplied,
+    epsilon,
+  }: Parts & {
+    readonly isImplied: boolean;
+    readonly epsilon: EpsilonOfSettings;
+  },
 ): VerdictDetail {
   const details: VerdictDetail[] = [judgement.detail];
   if (claimed !== null && isRefutedByOthers(claim, claimed)) details.push('refuted');
+  // A point is judged in the reading that is best for privacy, so one beyond it is beyond all.
+  const points = profileIntervals(claim, { ...judgement, epsilon });
+  if (points.some(({ point, found }) => found.lower > point.epsilon)) details.push('privacy_overstated');
   const found = strongestVerdict(details);
   if (found !== 'consistent') return found;
   const isGiven = isImplied || (explanation?.readings.some(isStatedMatch) ?? false);

@@ -1,5 +1,5 @@
 import type { Interval } from '../accountant.ts';
-import type { Claim } from './claim.ts';
+import type { Claim, ProfilePoint } from './claim.ts';
 import type { EpsilonOfSettings } from './claim-bounds.ts';
 import { bestChoices, missingFacts, openChoices, type MissingFact, type OpenChoice } from './claim-open.ts';
 import type { PrintedNumber } from './claim-printed.ts';
@@ -69,7 +69,7 @@ function judgeRange(claim: Claim, question: OpenQuestion): Judgement {
   const range = rangeOf(claim, { missing, epsilon, best, worst: worstChoices(open) });
   const needs =
     claimed === null ? [] : needsOf(claim, { missing, epsilon, choices, most: claimed.stands.upper });
-  const isImpossible = claimed !== null && range.lower > claimed.stands.upper;
+  const isImpossible = claimed !== null && !isSamplerOpen(open) && range.lower > claimed.stands.upper;
   const detail = isImpossible ? 'privacy_overstated' : 'unverifiable';
   return { detail, best: undefined, others: [], open, missing, needs, range };
 }
@@ -99,8 +99,7 @@ function corrected(
 ): VerdictDetail {
   const { claim, question, settings } = options;
   if (detail === 'borderline') return holdsIfPoisson(settings, question) ? 'conditional' : detail;
-  const isOpen = question.open.some(({ key }) => key === 'sampler');
-  if (detail !== 'privacy_overstated' || !isOpen) return detail;
+  if (detail !== 'privacy_overstated' || !isSamplerOpen(question.open)) return detail;
   const allocated = settle(claim, { choices: { ...question.best, sampler: 'balls_in_bins' }, fill: {} })!;
   const { lower } = (question.roughly ?? question.epsilon)(allocated);
   return lower > question.claimed!.stands.upper ? detail : 'borderline';
@@ -181,6 +180,23 @@ export function asPoisson(settings: Settings): Settings {
     sampling: isUnlikePoisson(run) ? ('poisson' as const) : run.sampling,
   }));
   return { ...settings, runs };
+}
+
+/** Then Poisson sampling is not certain to be the best reading. */
+function isSamplerOpen(open: readonly OpenChoice[]): boolean {
+  return open.some(({ key }) => key === 'sampler');
+}
+
+/** Points of a claimed profile, each with what was recomputed at its delta; none where the mechanism or its batches aren't known. */
+export function profileIntervals(
+  { guarantee }: Claim,
+  { best, open, epsilon }: Pick<Judgement, 'best' | 'open'> & { readonly epsilon: EpsilonOfSettings },
+): { readonly point: ProfilePoint; readonly found: Interval }[] {
+  if (best === undefined || guarantee.profile === null || isSamplerOpen(open)) return [];
+  return guarantee.profile.map(point => ({
+    point,
+    found: epsilon({ ...best.settings, delta: point.delta }),
+  }));
 }
 
 /** Only rho or mu: what they imply is judged. */

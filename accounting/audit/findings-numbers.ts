@@ -1,3 +1,4 @@
+import { profileIntervals } from './claim-judge.ts';
 import { isStatedMatch } from './explain.ts';
 import { readPrinted } from './claim-printed.ts';
 import { inWords, type FindingRule } from './findings-context.ts';
@@ -167,6 +168,19 @@ const rho: FindingRule = ({ claim, explanation }) => {
   ];
 };
 
+const profile: FindingRule = ({ claim, judgement, epsilon }) =>
+  profileIntervals(claim, { ...judgement, epsilon }).map(({ point, found }, index): Reason => {
+    const isBeyond = found.lower > point.epsilon;
+    return {
+      code: 'DPC-V5-profile-point',
+      level: isBeyond ? 'error' : 'note',
+      text: `At delta ${point.delta} epsilon is ${inWords(found)}; ${point.epsilon} is claimed.`,
+      epsilon: found,
+      source: 'certified interval by inversion of the privacy loss',
+      field: `/guarantee/profile/${index}`,
+    };
+  });
+
 const centralLimit: FindingRule = ({ claim, explanation }) => {
   const isUsed = /gdp|clt|central/i.test(claim.accounting.method ?? '');
   const value = explanation?.stated['central limit'];
@@ -209,5 +223,6 @@ export const numberRules: readonly FindingRule[] = [
   drift,
   unitMixUp,
   rho,
+  profile,
   centralLimit,
 ];

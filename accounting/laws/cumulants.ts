@@ -103,7 +103,9 @@ export function stepCumulant({ losses, weights, logWeights, isWhole }: RepeatedL
   }
   const slope = first / mass;
   const curvature = Math.max(0, second / mass - slope * slope);
-  return { value: isWhole && most === 0 ? Math.log1p(excess) : most + Math.log(mass), slope, curvature };
+  // Far below 1 nothing is gained by taking 1 away, and all digits are lost.
+  const isNearOne = isWhole && most === 0 && excess > -0.5;
+  return { value: isNearOne ? Math.log1p(excess) : most + Math.log(mass), slope, curvature };
 }
 
 /** Where the contour integral for δ(ε) has its saddle point, and what the saddle-point approximation says there. */

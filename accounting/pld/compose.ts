@@ -16,8 +16,10 @@ const unit = 2 ** -53;
  * The composition of all steps: tilted, so that the error is relative to δ wherever δ is small, and multiplied as spectra.
  */
 export function composeOnGrid(parts: readonly RepeatedLoss[], request: WindowRequest): DiscreteProfile {
-  const tilt = Math.min(request.tilt, steepestTilt(parts));
-  const window = chooseWindow(parts, { ...request, tilt });
+  const { tilt, window } = tiltedWindow(parts, {
+    ...request,
+    tilt: Math.min(request.tilt, steepestTilt(parts)),
+  });
   const grids = parts.map(part => gridLoss(part, { window, tilt, logScale: stepCumulant(part, tilt).value }));
   const overSteps = (figure: (grid: GridLoss) => number): number =>
     parts.reduce((total, { count }, index) => total + count * figure(grids[index]!), 0);
@@ -40,10 +42,27 @@ export function composeOnGrid(parts: readonly RepeatedLoss[], request: WindowReq
   };
 }
 
-/** On a lattice a tilt that leaves exp(-30) of a mass to its neighbour shows all that there is. */
+/**
+ * The window of a tilt that floating-point numbers can hold. The saddle point of a narrow law beside a wide one may lie where they
+ * cannot, and bounds hold at every tilt.
+ */
+function tiltedWindow(
+  parts: readonly RepeatedLoss[],
+  request: WindowRequest,
+): { readonly tilt: number; readonly window: LossWindow } {
+  const { tilt } = request;
+  const window = chooseWindow(parts, request);
+  const isHeld = Number.isFinite(window.spacing) && tilt * window.spacing <= steepestCell;
+  if (isHeld || tilt < 1) return { tilt, window };
+  return tiltedWindow(parts, { ...request, tilt: tilt / 64 });
+}
+
+/** A tilt that leaves exp(-30) of a mass to the cell beside it shows all that there is. */
+const steepestCell = 30;
+
 function steepestTilt(parts: readonly RepeatedLoss[]): number {
   const lattice = latticeOf(parts);
-  return lattice === undefined ? Infinity : 30 / lattice;
+  return lattice === undefined ? Infinity : steepestCell / lattice;
 }
 
 /** A value at any ε; what lies above the window is within the absolute error. */

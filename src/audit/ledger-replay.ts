@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { Plan } from '../../accounting/plan-entry.ts';
-import type { ReplayInputs } from '../../trainer/index.ts';
+import { readCanaries, type ReplayInputs } from '../../trainer/index.ts';
 import { count, positive, required } from '../arguments.ts';
 import type { Surroundings } from '../command.ts';
 import { addEngineOption, chosenEngine, type EngineOption } from '../engines.ts';
@@ -23,6 +23,7 @@ export interface LedgerReplayOptions extends TableOptions, LoraOptions, StartOpt
   readonly checkpointEvery: number;
   readonly seed: string;
   readonly replaySteps?: number;
+  readonly canaries?: string;
   readonly sameArithmetic?: true;
 }
 
@@ -32,6 +33,7 @@ export function addLedgerReplayOptions(command: Command): Command {
     .optionsGroup('Repeating the run (with --key):')
     .option('--table <file>', 'table of the run: trains again, noise and all (default: nothing is trained)')
     .option('--model <folder>', 'starting model of the run (required with --table)')
+    .option('--canaries <file>', 'canaries.jsonl of the run, where it planted some (default: none)')
     .option('--replay-steps <n>', 'steps to repeat from the first (default: all)', count('--replay-steps'))
     .option(
       '--same-arithmetic',
@@ -54,7 +56,7 @@ export function ledgerReplay(
   options: LedgerReplayOptions,
   { signal, note, progress }: Surroundings,
 ): ((plan: Plan) => Promise<ReplayInputs>) | undefined {
-  const { table, checkpointEvery, learningRate, seed, replaySteps, sameArithmetic } = options;
+  const { table, checkpointEvery, learningRate, seed, replaySteps, sameArithmetic, canaries } = options;
   if (table === undefined) return undefined;
   const folder = required(options.model, { verb, name: '--model', example: 'public-model' });
   return async plan => {
@@ -66,6 +68,7 @@ export function ledgerReplay(
     const engine = await chosenEngine(options, note);
     return {
       users,
+      canaries: canaries === undefined ? undefined : readCanaries(canaries),
       model,
       engine,
       settings,

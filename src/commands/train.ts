@@ -8,8 +8,9 @@ import {
   type Plan,
   type Statement,
 } from '../../accounting/plan-entry.ts';
-import { train, type LanguageModel } from '../../trainer/index.ts';
+import { planWithCanaries, train, type LanguageModel } from '../../trainer/index.ts';
 import { count, positive, required } from '../arguments.ts';
+import { canaryAudit, canaryRequest, type CanaryOptions } from '../canaries.ts';
 import { addBreakLockOption, noteBrokenLock, type BreakLockOption } from '../break-lock.ts';
 import { createCommand, type CommonOptions, type Deliver, type Surroundings } from '../command.ts';
 import { addEngineOption, chosenEngine, type EngineOption } from '../engines.ts';
@@ -47,6 +48,7 @@ interface TrainCommandOptions
     StartOptions,
     SaveOptions,
     EngineOption,
+    CanaryOptions,
     BreakLockOption {
   readonly out?: string;
   readonly model?: string;
@@ -85,7 +87,9 @@ async function run(
 ): Promise<Answer> {
   const out = required(options.out, { verb, name: '--out', example: 'run' });
   checkSigningKey(options.signWith);
-  const plan: Plan = parsePlan(readJson(paths.plan, 'the plan'));
+  const table: Plan = parsePlan(readJson(paths.plan, 'the plan'));
+  const canaries = canaryRequest(options);
+  const plan = canaries === undefined ? table : planWithCanaries(table, canaries);
   const { user = 'user' } = options;
   const selected = await selectedTable(paths.table);
   checkSelected(paths.table, { selected, plan, user });
@@ -109,16 +113,18 @@ async function run(
     settings: { checkpointEvery, ...(learningRate === undefined ? {} : { learningRate }) },
     folder: out,
     save,
+    canaries,
     force: options.force === true,
     breakLock: options.breakLock === true,
     keepKey: options.keepKey === true,
     signal,
     onProgress: trainingProgress(progress, 'training'),
   });
-  const statement = statementOf(plan, { epsilon: result.epsilon, steps: result.stepsCounted });
+  const { epsilon, stepsCounted } = result;
+  const statement = statementOf(plan, { epsilon, steps: stepsCounted, canaries: canaries?.count });
   writeStatement(out, statement);
   if (signWith !== undefined) await writeEvidence(out, { signWith });
-  return trainingAnswer(result, { statement, out });
+  return trainingAnswer(result, { statement, out, audit: await canaryAudit(result, out) });
 }
 
 function addTrainingOptions(command: Command): Command {
@@ -149,6 +155,17 @@ function addTrainingOptions(command: Command): Command {
     'start anew where the folder holds a finished run (default: refuse)',
   );
   return addBreakLockOption(saved)
+    .optionsGroup('Audit:')
+    .option(
+      '--canaries <m>',
+      'plant m made-up users by fair coins beside those of the table, and hold epsilon against how they score (default: none)',
+      count('--canaries'),
+    )
+    .option(
+      '--canary-records <k>',
+      'records of each, up to the cap of the plan (default: 1, with Group Privacy the cap)',
+      count('--canary-records'),
+    )
     .option(
       '--keep-key',
       'leave the secret key in the folder for an auditor; whoever has it can take the noise off (default: removed when the run is over)',
@@ -167,7 +184,7 @@ export function trainCommand(deliver: Deliver): Command {
       'Trains by the mechanism of the plan. A table that `select` wrote is held against its manifest first. A run that was interrupted goes on when it is started again with the same arguments; its epsilon counts every step that was noised.',
     examples: [
       'train plans/user-wise-k10.json letters.parquet --user author --model public-model --out run',
-      'train plan.json letters.arrow --model public-model --lora-rank 4 --out run --json',
+      'train plan.json letters.arrow --model public-model --lora-rank 4 --canaries 200 --out run --json',
     ],
   })
     .argument('<PLAN>', 'plan file written by `privacy-unit plan --out`')

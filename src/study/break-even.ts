@@ -1,7 +1,7 @@
 import type { SelectionStrategy } from '../../accounting/index.ts';
 import { number } from '../output.ts';
 import { mechanismName } from '../planning.ts';
-import type { Cell } from './question.ts';
+import { selectedAndSampled, type Cell } from './question.ts';
 import type { RunResult } from './results.ts';
 import { crossing, estimateOf, type Estimate } from './statistics.ts';
 
@@ -23,6 +23,8 @@ export interface BreakEvenLine {
   readonly measure: ComparedMeasure;
   readonly axis: Axis;
   readonly strategy: SelectionStrategy;
+  /** Absent for Poisson sampling. */
+  readonly sampler?: Cell['sampler'];
   /** Value of the other axis. */
   readonly fixed: number;
   readonly points: readonly Difference[];
@@ -93,14 +95,15 @@ const otherAxis: Readonly<Record<Axis, Axis>> = { recordsPerUser: 'epsilon', eps
 
 function linesAlong(pairs: readonly Pair[], axis: Axis): BreakEvenLine[] {
   const other = otherAxis[axis];
-  const strategies = [...new Set(pairs.map(({ cell }) => cell.strategy))];
+  const groups = new Map(pairs.map(({ cell }) => [selectedAndSampled(cell), cell]));
   return (['byUser', 'byRecord'] as const).flatMap(measure =>
-    strategies.flatMap(strategy => {
-      const own = pairs.filter(({ cell }) => cell.strategy === strategy);
+    [...groups].flatMap(([name, { strategy, sampler }]) => {
+      const own = pairs.filter(({ cell }) => selectedAndSampled(cell) === name);
+      const group = { strategy, ...(sampler === undefined ? {} : { sampler }) };
       const values = [...new Set(own.map(({ cell }) => cell[other]))].sort((a, b) => a - b);
       return values.map(fixed => {
         const line = own.filter(({ cell }) => cell[other] === fixed);
-        return { measure, axis, strategy, fixed, ...lineOf(line, { axis, measure }) };
+        return { measure, axis, ...group, fixed, ...lineOf(line, { axis, measure }) };
       });
     }),
   );
@@ -158,5 +161,5 @@ export function renderLine(line: BreakEvenLine): string {
       ? `${leaders[0]} is better at ${axis} ${range}`
       : `${leaders[0]} is better at ${axis} ${ends[0]}, ${leaders[1]} at ${axis} ${ends[1]}; they pass each other near ${crossings}`;
   const doubt = line.isDecided ? '' : ' (these runs do not decide it)';
-  return `${line.strategy}, ${at}, perplexity ${measure}: ${found}${doubt}.`;
+  return `${selectedAndSampled(line)}, ${at}, perplexity ${measure}: ${found}${doubt}.`;
 }

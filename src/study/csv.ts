@@ -1,8 +1,9 @@
+import { choicesOf, chosenBy } from './choices.ts';
 import type { RunResult } from './results.ts';
 
 type Value = string | number | null;
 
-function columnsOf(run: RunResult): Record<string, Value> {
+function columnsOf(run: RunResult, isChosen: (run: RunResult) => boolean): Record<string, Value> {
   const { plan, cell, epsilon, perplexity } = run;
   return {
     run: run.name,
@@ -14,6 +15,7 @@ function columnsOf(run: RunResult): Record<string, Value> {
     delta: plan?.delta ?? null,
     records_per_user: cell?.recordsPerUser ?? null,
     strategy: cell?.strategy ?? null,
+    sampler: plan?.sampler.kind ?? null,
     draw: plan?.selection.when ?? null,
     repetition: run.repetition,
     seed: plan?.selection.seed ?? null,
@@ -25,6 +27,9 @@ function columnsOf(run: RunResult): Record<string, Value> {
     steps_planned: plan?.steps ?? null,
     steps_counted: run.stepsCounted,
     break_even_clip_ratio: run.breakEvenClipRatio,
+    learning_rate: run.setting?.learningRate ?? null,
+    chosen: isChosen(run) ? 'yes' : 'no',
+    perplexity_validation: run.validation ?? null,
     perplexity_by_record: perplexity.byRecord,
     perplexity_by_user: perplexity.byUser,
     perplexity_worst_tenth: perplexity.worstTenth,
@@ -44,7 +49,8 @@ function field(value: Value): string {
 
 /** One row a run, all digits kept; what a run has not is empty. */
 export function renderCsv(runs: readonly RunResult[]): string {
-  const rows = runs.map(columnsOf);
+  const isChosen = chosenBy(choicesOf(runs));
+  const rows = runs.map(run => columnsOf(run, isChosen));
   const names = Object.keys(rows[0] ?? {});
   const lines = rows.map(row => Object.values(row).map(field).join(','));
   return `${[names.join(','), ...lines].join('\n')}\n`;

@@ -2,6 +2,7 @@ import * as Plot from '@observablehq/plot';
 import { draw } from '../report/figures.ts';
 import { mechanismName } from '../planning.ts';
 import { wordsOf, type BreakEvenLine } from './break-even.ts';
+import { selectedAndSampled } from './question.ts';
 import type { Measure } from './results.ts';
 import type { Summary } from './summary.ts';
 
@@ -49,7 +50,7 @@ function pointsOf(
         series: mechanismName(cell.mechanism),
         epsilon: String(cell.epsilon),
         k: `k = ${cell.recordsPerUser}`,
-        strategy: cell.strategy,
+        strategy: selectedAndSampled(cell),
         mean,
         lower: within(lower, range),
         upper: within(upper, range),

@@ -1,4 +1,5 @@
 import { version } from '../version.ts';
+import { choicesOf, chosenBy, type Choice } from './choices.ts';
 import { breakEvenLines, type BreakEvenLine } from './break-even.ts';
 import { composeRuns, type Composition } from './composition.ts';
 import type { Configuration } from './folder.ts';
@@ -20,6 +21,10 @@ export interface StudyFindings {
   readonly summaries: readonly Summary[];
   readonly breakEven: readonly BreakEvenLine[];
   readonly composition: Composition;
+  /** Where settings were tried: all of them, and which were kept. Summaries and lines are of these. */
+  readonly choices: readonly Choice[];
+  /** Runs that are there, of those that the study makes; absent in the report of a finished study. */
+  readonly progress?: { readonly done: number; readonly of: number };
   readonly notes: readonly string[];
   /** Parts computed from private text without noise: to be kept out of anything that is published. */
   readonly notPrivate: readonly string[];
@@ -30,7 +35,7 @@ export interface StudyFindings {
 export type StudyFacts = Pick<
   StudyFindings,
   'source' | 'configuration' | 'repetitions' | 'delta' | 'population' | 'engine'
-> & { readonly notes: readonly string[] };
+> & { readonly notes: readonly string[]; readonly progress?: { readonly done: number; readonly of: number } };
 
 function seedNotes(repetitions: number): string[] {
   if (repetitions === 1)
@@ -48,18 +53,34 @@ function deltaNotes({ delta, population: { users } }: StudyFacts): string[] {
   ];
 }
 
-/** Puts results and facts together. */
+function progressNotes({ progress }: StudyFacts): string[] {
+  if (progress === undefined) return [];
+  return [`this is a report of ${progress.done} of ${progress.of} runs: the study is not finished.`];
+}
+
+/** Puts results and facts together, those of an unfinished study as well. */
 export function findingsOf(runs: readonly RunResult[], facts: StudyFacts): StudyFindings {
+  const choices = choicesOf(runs);
+  const kept = runs.filter(chosenBy(choices));
   return {
     format: 'privacy-unit/study',
     version: 1,
     code: `privacy-unit ${version}`,
     ...facts,
-    summaries: summarise(runs),
-    breakEven: breakEvenLines(runs),
+    summaries: summarise(kept),
+    breakEven: breakEvenLines(kept),
     composition: composeRuns(runs, facts.delta),
-    notes: [...facts.notes, ...seedNotes(facts.repetitions), ...deltaNotes(facts)],
-    notPrivate: ['population', 'summaries', 'breakEven', 'runs.perplexity', 'runs.lossCurve'],
+    choices,
+    notes: [...progressNotes(facts), ...facts.notes, ...seedNotes(facts.repetitions), ...deltaNotes(facts)],
+    notPrivate: [
+      'population',
+      'summaries',
+      'breakEven',
+      'choices',
+      'runs.perplexity',
+      'runs.validation',
+      'runs.lossCurve',
+    ],
     runs,
   };
 }

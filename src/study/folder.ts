@@ -5,6 +5,7 @@ import { parsePlan } from '../../accounting/plan-entry.ts';
 import { readJson, writeWhole } from '../files.ts';
 import { renderJson } from '../output.ts';
 import type { PlannedRun } from './plans.ts';
+import type { StudyFacts } from './findings.ts';
 import type { RunResult } from './results.ts';
 
 const configurationName = 'study.json';
@@ -106,6 +107,40 @@ export function readPlannedRuns(folder: string): Map<string, PlannedRun> {
 /** Keeps the plans of all runs before any of them is begun. */
 export function writePlannedRuns(folder: string, runs: readonly PlannedRun[]): void {
   writeWhole(join(folder, plansName), renderJson(runs));
+}
+
+const factsName = 'facts.json';
+
+/** What a report needs beside results: kept, so that one can be written without the table. */
+export interface KeptFacts extends Omit<StudyFacts, 'configuration' | 'repetitions' | 'progress'> {
+  readonly format: 'privacy-unit/study-facts';
+  readonly version: 1;
+  /** Runs that the study makes in all. */
+  readonly runs: number;
+}
+
+/** Keeps what a report needs, before any run is made. */
+export function writeFacts(folder: string, facts: Omit<KeptFacts, 'format' | 'version'>): void {
+  const fixed = { format: 'privacy-unit/study-facts', version: 1 } as const;
+  writeWhole(join(folder, factsName), renderJson({ ...fixed, ...facts }));
+}
+
+/**
+ * Reads what a report needs.
+ *
+ * @throws DpError `INVALID_DATA` where the folder holds no study that has begun to train
+ */
+export function readFacts(folder: string): StudyFacts & { readonly runs: number } {
+  const path = join(folder, factsName);
+  if (!existsSync(path) || !existsSync(join(folder, configurationName)))
+    throw new DpError(
+      'INVALID_DATA',
+      `Cannot report on ${folder}: it holds no study that has begun to train. Give the folder of one with --out.`,
+    );
+  const { configuration, repetitions } = readConfiguration(join(folder, configurationName));
+  const kept: KeptFacts = JSON.parse(JSON.stringify(readJson(path, 'the facts of the study')));
+  const { format: _, version: __, ...facts } = kept;
+  return { ...facts, configuration, repetitions };
 }
 
 function resultPath(folder: string, name: string): string {

@@ -7,7 +7,19 @@ import { heldOutShare } from '../demo/settings.ts';
 import { defaultDelta } from '../planning.ts';
 import { trainingContributions, type HeldOutRule } from '../table.ts';
 import { plannedContributions } from '../training-data.ts';
-import { cellsOf, drawOf, runName, seedOf, type Cell, type RunKind, type StudyQuestion } from './question.ts';
+import {
+  baselineName,
+  baselineSettingsOf,
+  cellsOf,
+  drawOf,
+  runName,
+  seedOf,
+  settingsOf,
+  type Cell,
+  type RunKind,
+  type Setting,
+  type StudyQuestion,
+} from './question.ts';
 
 /** One run of the study with everything that it needs to know. */
 export interface PlannedRun {
@@ -16,6 +28,8 @@ export interface PlannedRun {
   readonly repetition: number;
   /** Null for a baseline. */
   readonly cell: Cell | null;
+  /** Where the study chooses one of several for each cell. */
+  readonly setting?: Setting | undefined;
   readonly plan: Plan | null;
   /** Clip norm for users ÷ for records below which User-wise DP-SGD has less noise; null for a baseline. */
   readonly breakEvenClipRatio: number | null;
@@ -30,7 +44,13 @@ export interface PlannedStudy {
   readonly runs: readonly PlannedRun[];
   readonly heldOut: HeldOutRule;
   readonly delta: number;
-  readonly population: { readonly users: number; readonly records: number; readonly heldOutUsers: number };
+  readonly population: {
+    readonly users: number;
+    readonly records: number;
+    readonly heldOutUsers: number;
+    /** Of these, users by whose text settings are chosen; absent where nothing is chosen. */
+    readonly validationUsers?: number;
+  };
   readonly notes: readonly string[];
 }
 
@@ -85,15 +105,18 @@ function contributionsOf(planner: Planner, selection: PlanSelection): readonly n
 function planOf(
   planner: Planner,
   cell: Cell,
-  repetition: number,
+  { repetition, setting }: Pick<PlannedRun, 'repetition' | 'setting'>,
 ): Pick<PlannedRun, 'plan' | 'breakEvenClipRatio' | 'recordsPerStep' | 'notes'> {
   const { question, heldOut, delta, known } = planner;
-  const { batchSize, steps, clipNorm, adaptiveClip } = question;
-  const { epsilon, recordsPerUser } = cell;
+  const { batchSize, steps, adaptiveClip } = question;
+  const { epsilon, recordsPerUser, sampler } = cell;
+  const clipNorm = setting?.clipNorm ?? question.clipNorms[0]!;
   const rule = selectionOf(planner, cell, repetition);
   const contributions = contributionsOf(planner, rule);
   const when = drawOf(question, { ...cell, mechanism: 'user-wise' });
-  const key = JSON.stringify([epsilon, recordsPerUser, when, contributions]);
+  // An adaptive clip has limits that follow from the first one; a fixed clip changes nothing else of a plan.
+  const clipKey = adaptiveClip === undefined ? null : clipNorm;
+  const key = JSON.stringify([epsilon, recordsPerUser, sampler, when, clipKey, contributions]);
   const options =
     known.get(key) ??
     compareMechanisms({
@@ -105,6 +128,8 @@ function planOf(
       steps,
       clipNorm,
       adaptiveClip,
+      sampler,
+      batchLimit: sampler === 'truncated-poisson' ? question.batchLimit : undefined,
       neighbours: 'add-or-remove',
       selection: { ...rule, when },
       heldOut,
@@ -113,7 +138,7 @@ function planOf(
   const { plan, breakEvenClipRatio, notes } = options.find(({ mechanism }) => mechanism === cell.mechanism)!;
   const drawn = contributions.reduce((sum, count) => sum + Math.min(count, recordsPerUser), 0);
   return {
-    plan: parsePlan({ ...plan, selection: { ...plan.selection, ...rule } }),
+    plan: parsePlan({ ...plan, clipNorm, selection: { ...plan.selection, ...rule } }),
     breakEvenClipRatio,
     recordsPerStep: plan.sampler.samplingProbability * drawn,
     notes,
@@ -146,18 +171,32 @@ async function planRepetition(
   const runs: PlannedRun[] = [];
   for (const cell of cellsOf(question)) {
     await breathe(parts.signal);
-    const name = runName(cell, repetition);
-    const fixed = { name, kind: 'private', repetition, cell } as const;
-    runs.push(parts.kept.get(name) ?? { ...fixed, ...planOf(planner, cell, repetition) });
+    for (const setting of settingsOf(question)) {
+      const at = { repetition, ...(setting === undefined ? {} : { setting }) };
+      const name = runName(cell, at);
+      const fixed = { name, kind: 'private', cell, ...at } as const;
+      runs.push(parts.kept.get(name) ?? { ...fixed, ...planOf(planner, cell, at) });
+    }
   }
-  const name = `no-privacy-run${repetition}`;
-  runs.push({ ...baseline, name, kind: 'no-privacy', repetition, recordsPerStep: question.batchSize });
+  for (const setting of baselineSettingsOf(question)) {
+    const at = { repetition, ...(setting === undefined ? {} : { setting }) };
+    const name = baselineName(at);
+    runs.push({ ...baseline, name, kind: 'no-privacy', ...at, recordsPerStep: question.batchSize });
+  }
   return runs;
+}
+
+function nothingProved(): DpError {
+  return new DpError(
+    'INVALID_ARGUMENT',
+    'Cannot study: of group-privacy with more than 1 record per user nothing is proved under truncated-poisson. Add --mechanism user-wise, or another --sampler.',
+  );
 }
 
 /**
  * Plans every run: for each repetition the whole grid and the run without privacy, so that what is there after an
- * interruption covers the grid; first of all the starting model as it is.
+ * interruption covers the grid; first of all the starting model as it is. Where settings are chosen, all of them are
+ * planned in each repetition; which are made after the first one is up to its results.
  *
  * @throws DpError `INVALID_DATA` where there are too few users; whatever calibration throws
  */
@@ -170,5 +209,6 @@ export async function planStudy(question: StudyQuestion, parts: PlanningParts): 
   const runs: PlannedRun[] = [{ ...baseline, name: 'no-fine-tuning', kind: 'no-fine-tuning', repetition: 1 }];
   for (let repetition = 1; repetition <= question.repetitions; repetition++)
     runs.push(...(await planRepetition(planner, repetition, parts)));
+  if (runs.every(({ plan }) => plan === null)) throw nothingProved();
   return { runs, heldOut, delta, population, notes: [...new Set(runs.flatMap(({ notes }) => notes))] };
 }

@@ -1,6 +1,6 @@
 import type { Interval, Plan, Statement, StatementRow } from '../../accounting/index.ts';
 import type { LossPoint } from '../../trainer/index.ts';
-import type { Cell, RunKind } from './question.ts';
+import type { Cell, RunKind, Setting } from './question.ts';
 
 /** How well a model predicts the held-out users' text; perplexities are >= 1, lower is better. */
 export interface StudyPerplexity {
@@ -38,6 +38,8 @@ export interface RunResult {
   readonly kind: RunKind;
   readonly repetition: number;
   readonly cell: Cell | null;
+  /** Where it is one of several that were tried. */
+  readonly setting?: Setting | undefined;
   readonly plan: Plan | null;
   readonly breakEvenClipRatio: number | null;
   /** For the steps counted; null for a baseline. */
@@ -47,6 +49,8 @@ export interface RunResult {
   /** Expected record gradients of a step; null without training. */
   readonly recordsPerStep: number | null;
   readonly perplexity: StudyPerplexity;
+  /** By user, over the held-out users by whom settings are chosen; `perplexity` is over the others then. */
+  readonly validation?: number | undefined;
   /** Null where the time of an interrupted run is not known. */
   readonly seconds: number | null;
   readonly lossCurve: readonly LossPoint[];

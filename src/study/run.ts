@@ -1,7 +1,13 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Interval } from '../../accounting/index.ts';
-import { epsilonOfPlan, statementOf, statementRows, type Plan } from '../../accounting/plan-entry.ts';
+import {
+  epsilonOfPlan,
+  statementOf,
+  statementRows,
+  type Plan,
+  type Statement,
+} from '../../accounting/plan-entry.ts';
 import {
   train,
   trainWithoutPrivacy,
@@ -21,10 +27,11 @@ import { withAdapters } from '../models.ts';
 import { renderJson } from '../output.ts';
 import { trainingProgress } from '../progress.ts';
 import { usersForPlan } from '../training-data.ts';
+import { choiceWarning } from './choices.ts';
 import { runFolder } from './folder.ts';
 import { evaluateStudy } from './groups.ts';
 import type { PlannedRun } from './plans.ts';
-import { seedOf, type StudyQuestion } from './question.ts';
+import { seedOf, settingsOf, type StudyQuestion } from './question.ts';
 import type { RunResult } from './results.ts';
 import { recordsFor } from './scored.ts';
 
@@ -39,6 +46,9 @@ export interface RunContext {
   readonly training: readonly UserTokens[];
   /** Held-out users, those with the fewest records first. */
   readonly heldOut: readonly UserTokens[];
+  /** Other held-out users, by whom settings are chosen; none where there is one setting alone. */
+  readonly validation: readonly UserTokens[];
+  /** Of runs that have none of their own. */
   readonly learningRate: number | undefined;
   /** Of the progress line. */
   readonly label: string;
@@ -55,7 +65,7 @@ interface Trained {
 }
 
 /** Training that finished just before its result could be written. */
-async function trainedBefore(folder: string, { plan, model }: TrainingPlan): Promise<Trained | undefined> {
+async function trainedBefore(folder: string, { plan, model }: Omit<TrainingPlan, 'rate'>): Promise<Trained | undefined> {
   const ledger = join(folder, 'ledger.jsonl');
   const kept = join(folder, 'model');
   if (!existsSync(ledger) || !existsSync(kept)) return undefined;
@@ -70,14 +80,31 @@ async function trainedBefore(folder: string, { plan, model }: TrainingPlan): Pro
 interface TrainingPlan {
   readonly plan: Plan;
   readonly model: LanguageModel;
+  readonly rate: { readonly learningRate?: number };
+}
+
+/** The learning rate of a run; empty for that of the trainer. */
+function rateOf({ setting }: PlannedRun, { learningRate }: RunContext): TrainingPlan['rate'] {
+  const rate = setting?.learningRate ?? learningRate;
+  return rate === undefined ? {} : { learningRate: rate };
+}
+
+/** Perplexities of the held-out users, and where settings are chosen of those who are there for it. */
+async function evaluated(
+  model: LanguageModel,
+  { heldOut, validation, engine }: RunContext,
+): Promise<Pick<RunResult, 'perplexity' | 'validation'>> {
+  const perplexity = await evaluateStudy(model, { users: heldOut, engine });
+  if (validation.length === 0) return { perplexity };
+  return { perplexity, validation: (await evaluateStudy(model, { users: validation, engine })).byUser };
 }
 
 async function trainNow(
   folder: string,
-  { plan, model }: TrainingPlan,
+  { plan, model, rate }: TrainingPlan,
   context: RunContext,
 ): Promise<Trained> {
-  const { engine, learningRate, around, question, label } = context;
+  const { engine, around, question, label } = context;
   const records = await recordsFor(plan, context);
   const breaks = question.breakLock === true;
   noteBrokenLock(folder, { breaks, note: around.note });
@@ -89,7 +116,7 @@ async function trainNow(
     heldOut: [],
     model,
     engine,
-    settings: learningRate === undefined ? {} : { learningRate },
+    settings: rate,
     folder,
     breakLock: breaks,
     signal: around.signal,
@@ -98,24 +125,24 @@ async function trainNow(
 }
 
 async function runPrivately(run: PlannedRun & { plan: Plan }, context: RunContext): Promise<RunResult> {
-  const { question, engine, heldOut, folder } = context;
+  const { question, folder } = context;
   const place = runFolder(folder, run.name);
   const { plan } = run;
   writeWhole(join(place, 'plan.json'), renderJson(plan));
   const seed = seedOf(question, run.repetition);
   const adapted = question.loraRank === null ? {} : { loraRank: question.loraRank };
   const model = withAdapters(context.model, { ...adapted, seed });
-  const parts = { plan, model };
+  const parts = { plan, model, rate: rateOf(run, context) };
   const trained = (await trainedBefore(place, parts)) ?? (await trainNow(place, parts, context));
   const { epsilon, stepsCounted, seconds, lossCurve } = trained;
-  const statement = statementOf(plan, { epsilon, steps: stepsCounted });
+  const statement = withChoice(statementOf(plan, { epsilon, steps: stepsCounted }), { run, question });
   writeStatement(place, statement);
   return {
     ...resultHead(run),
     plan,
     epsilon,
     stepsCounted,
-    perplexity: await evaluateStudy(trained.model, { users: heldOut, engine }),
+    ...(await evaluated(trained.model, context)),
     seconds,
     lossCurve,
     statement,
@@ -123,15 +150,33 @@ async function runPrivately(run: PlannedRun & { plan: Plan }, context: RunContex
   };
 }
 
+/** A run whose setting is one of several says so wherever its guarantee is stated. */
+function withChoice(
+  statement: Statement,
+  { run, question }: { run: PlannedRun; question: StudyQuestion },
+): Statement {
+  if (run.setting === undefined) return statement;
+  return { ...statement, warnings: [choiceWarning(settingsOf(question).length), ...statement.warnings] };
+}
+
 function resultHead(run: PlannedRun): ResultHead {
-  const { name, kind, repetition, cell, breakEvenClipRatio, recordsPerStep } = run;
+  const { name, kind, repetition, cell, setting, breakEvenClipRatio, recordsPerStep } = run;
   const fixed = { format: 'privacy-unit/study-run', version: 1 } as const;
-  return { ...fixed, name, kind, repetition, cell, breakEvenClipRatio, recordsPerStep };
+  const tried = setting === undefined ? {} : { setting };
+  return { ...fixed, name, kind, repetition, cell, ...tried, breakEvenClipRatio, recordsPerStep };
 }
 
 type ResultHead = Pick<
   RunResult,
-  'format' | 'version' | 'name' | 'kind' | 'repetition' | 'cell' | 'breakEvenClipRatio' | 'recordsPerStep'
+    | 'format'
+  | 'version'
+  | 'name'
+  | 'kind'
+  | 'repetition'
+  | 'cell'
+  | 'setting'
+  | 'breakEvenClipRatio'
+  | 'recordsPerStep'
 >;
 
 const unprotected = {
@@ -143,7 +188,7 @@ const unprotected = {
 } as const;
 
 async function runWithoutPrivacy(run: PlannedRun, context: RunContext): Promise<RunResult> {
-  const { question, engine, heldOut, training, learningRate, around, label } = context;
+  const { question, engine, training, around, label } = context;
   const { steps, batchSize, loraRank } = question;
   const seed = seedOf(question, run.repetition);
   const model = withAdapters(context.model, { ...(loraRank === null ? {} : { loraRank }), seed });
@@ -152,25 +197,23 @@ async function runWithoutPrivacy(run: PlannedRun, context: RunContext): Promise<
     heldOut: [],
     model,
     engine,
-    settings: { steps, batchSize, seed, ...(learningRate === undefined ? {} : { learningRate }) },
+    settings: { steps, batchSize, seed, ...rateOf(run, context) },
     signal: around.signal,
     onProgress: trainingProgress(around.progress, label),
   });
   const { seconds, lossCurve } = trained;
-  const perplexity = await evaluateStudy(trained.model, { users: heldOut, engine });
   return {
     ...resultHead(run),
     ...unprotected,
-    perplexity,
+    ...(await evaluated(trained.model, context)),
     seconds,
     lossCurve,
   };
 }
 
-async function runAsItIs(run: PlannedRun, { model, engine, heldOut }: RunContext): Promise<RunResult> {
-  const perplexity = await evaluateStudy(model, { users: heldOut, engine });
+async function runAsItIs(run: PlannedRun, context: RunContext): Promise<RunResult> {
   const untrained = { seconds: 0, lossCurve: [] };
-  return { ...resultHead(run), ...unprotected, ...untrained, perplexity };
+  return { ...resultHead(run), ...unprotected, ...untrained, ...(await evaluated(context.model, context)) };
 }
 
 /** Makes one run of the study from start to evaluation, or goes on with it where it was cut off. */

@@ -1,33 +1,33 @@
-import { join } from 'node:path';
 import { DpError } from '../../accounting/check.ts';
 import { disposePrograms, type LanguageModel, type Tokenizer, type UserTokens } from '../../trainer/index.ts';
 import type { Surroundings } from '../command.ts';
 import { chosenEngine } from '../engines.ts';
 import type { DemoSource } from '../demo/source.ts';
 import { fullDemo } from '../demo/settings.ts';
-import { breathe, writeWhole } from '../files.ts';
+import { breathe } from '../files.ts';
 import { configOf, modelDigest } from '../models.ts';
 import { fileDigest, type Records } from '../../selection/index.ts';
-import { number, renderJson } from '../output.ts';
+import { number } from '../output.ts';
 import { duration } from '../progress.ts';
 import { usersForPlan, type PlannedUsers } from '../training-data.ts';
-import { renderCsv } from './csv.ts';
+import { choicesOf, chosenBy, runsToMake } from './choices.ts';
 import { estimateCompute, type ComputeEstimate } from './estimate.ts';
-import { findingsOf, type StudyFindings } from './findings.ts';
+import type { StudyFindings } from './findings.ts';
 import {
   checkSameStudy,
   hasResult,
   readPlannedRuns,
   readResult,
+  writeFacts,
   writePlannedRuns,
   writeResult,
   writeStudy,
   type Configuration,
 } from './folder.ts';
 import { byContribution } from './groups.ts';
-import { renderStudy } from './page.ts';
 import { planStudy, type PlannedRun, type PlannedStudy } from './plans.ts';
-import type { StudyQuestion } from './question.ts';
+import { settingsOf, type StudyQuestion } from './question.ts';
+import { openReports, reportOf } from './report.ts';
 import { makeRun, type RunContext } from './run.ts';
 import { givenModel, openStudySource, ownModel, tokenizerOf } from './source.ts';
 
@@ -46,6 +46,8 @@ export interface PreparedStudy extends OpenedStudy {
   readonly training: readonly UserTokens[];
   /** Held-out users, those with the fewest records first, with the records that are evaluated. */
   readonly heldOut: readonly UserTokens[];
+  /** Every second one of the held-out users, by whom settings are chosen, and who are not in `heldOut` then. */
+  readonly validation: readonly UserTokens[];
 }
 
 /** Reads the table, and the starting model where one is given. */
@@ -69,6 +71,24 @@ function unselectedUsers(
   return usersForPlan(records, { plan, tokenizer, evaluationRecords: question.evaluationRecords });
 }
 
+/** Where settings are chosen, every second held-out user is for that; nobody is for both. */
+function splitForChoice(
+  users: readonly UserTokens[],
+  question: StudyQuestion,
+): Pick<PreparedStudy, 'heldOut' | 'validation'> {
+  if (settingsOf(question).length === 1) return { heldOut: users, validation: [] };
+  if (users.length < 2)
+    throw new DpError(
+      'INVALID_DATA',
+      `Cannot study: ${users.length} users are kept for evaluation, too few to choose settings by some and evaluate on others. Give a larger --held-out, or one --learning-rate and one --clip-norm.`,
+    );
+  const isForChoice = (_: UserTokens, at: number): boolean => at % 2 === 1;
+  return {
+    heldOut: users.filter((user, at) => !isForChoice(user, at)),
+    validation: users.filter(isForChoice),
+  };
+}
+
 /** Plans every run; trains nothing. */
 export async function prepareStudy(
   opened: OpenedStudy,
@@ -81,15 +101,28 @@ export async function prepareStudy(
   const tokenizer = await tokenizerOf(question, given);
   const planned = await planStudy(question, { records, tokenizer, kept, signal: around.signal });
   const { users, heldOut } = unselectedUsers(records, { planned, tokenizer, question });
-  return { ...opened, planned, training: users, heldOut: byContribution(heldOut, records) };
+  const split = splitForChoice(byContribution(heldOut, records), question);
+  const validationUsers = split.validation.length;
+  const population = { ...planned.population, ...(validationUsers === 0 ? {} : { validationUsers }) };
+  return { ...opened, planned: { ...planned, population }, training: users, ...split };
 }
 
 /** What the study will take. */
 export async function estimateStudy(prepared: PreparedStudy): Promise<ComputeEstimate> {
-  const { question, given, planned, training, heldOut } = prepared;
+  const { question, given, planned, training } = prepared;
+  const heldOut = [...prepared.heldOut, ...prepared.validation];
   const tokenizer = await tokenizerOf(question, given);
   const spec = given?.spec ?? { config: configOf(question.newModel, tokenizer), lora: null };
-  return estimateCompute(planned, { question, spec, training, heldOut });
+  return estimateCompute({ runs: runsToMake(planned.runs) }, { question, spec, training, heldOut });
+}
+
+/** As in studies that were begun when there was one value of it, or none. */
+function oneOrAll(values: readonly number[]): number | readonly number[] | null {
+  return values.length > 1 ? values : (values[0] ?? null);
+}
+
+function isPoissonAlone({ samplers }: StudyQuestion): boolean {
+  return samplers.every(sampler => sampler === 'poisson');
 }
 
 /** Results depend on these and on nothing else that can be chosen, chance apart. */
@@ -109,13 +142,14 @@ async function configurationOf({ question, source, given }: OpenedStudy): Promis
     '--seed': question.seed,
     '--steps': question.steps,
     '--batch-size': question.batchSize,
-    '--clip-norm': question.clipNorm,
+    '--clip-norm': oneOrAll(question.clipNorms),
     // Absent where the clip is fixed, as in studies that were begun before it could adapt.
     ...(question.adaptiveClip === undefined ? {} : { '--adaptive-clip': question.adaptiveClip }),
     '--delta': question.delta ?? null,
     '--held-out': question.heldOut ?? null,
     '--evaluation-records': question.evaluationRecords,
-    '--learning-rate': question.learningRate ?? null,
+    '--learning-rate': oneOrAll(question.learningRates),
+    ...(isPoissonAlone(question) ? {} : { '--sampler': question.samplers, '--batch-limit': question.batchLimit }),
     '--lora-rank': question.loraRank,
     'the starting model': given === undefined ? own : modelDigest(given),
   };
@@ -132,25 +166,46 @@ function remaining(seconds: readonly number[], left: number): string {
   return `; about ${duration(mean * left)} left`;
 }
 
+/** Tells which runs of the later repetitions are made: those with the setting that the first one decided for. */
+function decider(runs: readonly PlannedRun[], folder: string): (run: PlannedRun) => boolean {
+  const first = runs.filter(({ repetition, setting }) => repetition === 1 && setting !== undefined);
+  let isChosen: ((run: PlannedRun) => boolean) | undefined;
+  return run => {
+    if (run.repetition === 1 || run.setting === undefined) return true;
+    isChosen ??= chosenBy(choicesOf(first.map(({ name }) => readResult(folder, name))));
+    return isChosen(run);
+  };
+}
+
 async function makeMissingRuns(
   runs: readonly PlannedRun[],
   context: Omit<RunContext, 'label'>,
 ): Promise<void> {
   const { folder, question, around } = context;
-  const missing = runs.filter(run => !hasResult(folder, run.name));
-  const done = runs.length - missing.length;
-  if (done > 0) around.note(`Going on with the study in ${folder}: ${done} of ${runs.length} runs are done.`);
+  const total = runsToMake(runs).length;
+  const done = countDone(runs, folder);
+  if (done > 0) around.note(`Going on with the study in ${folder}: ${done} of ${total} runs are done.`);
+  const isMade = decider(runs, folder);
+  const report = openReports(folder);
   const seconds: number[] = [];
-  for (const [index, run] of missing.entries()) {
+  let at = done;
+  for (const run of runs) {
+    if (hasResult(folder, run.name) || !isMade(run)) continue;
     await breathe(around.signal);
-    const label = labelOf(run, { at: done + index + 1, total: runs.length });
+    at += 1;
+    const label = labelOf(run, { at, total });
     const started = performance.now();
     const result = await makeRun(run, { ...context, label });
     writeResult(folder, result, { keepModel: question.keepModels });
     if (run.kind !== 'no-fine-tuning') seconds.push((performance.now() - started) / 1000);
-    const rest = remaining(seconds, missing.length - index - 1);
+    const rest = remaining(seconds, total - at);
     around.note(`${label}: perplexity by user ${number(result.perplexity.byUser)}${rest}`);
+    report();
   }
+}
+
+function countDone(runs: readonly PlannedRun[], folder: string): number {
+  return runs.filter(run => hasResult(folder, run.name)).length;
 }
 
 function interruptedAfter(done: number, total: number): DpError {
@@ -169,29 +224,28 @@ async function withInterrupts<T>(
     return await work();
   } catch (error) {
     if (!(error instanceof DpError) || error.code !== 'INTERRUPTED') throw error;
-    throw interruptedAfter(runs.filter(run => hasResult(folder, run.name)).length, runs.length);
+    const done = countDone(runs, folder);
+    if (done > 0) reportOf(folder);
+    throw interruptedAfter(done, runsToMake(runs).length);
   }
 }
 
-async function trainAll(prepared: PreparedStudy, folder: string, around: Surroundings): Promise<string> {
-  const { question, source, given, planned, training, heldOut } = prepared;
+async function trainAll(prepared: PreparedStudy, folder: string, around: Surroundings): Promise<void> {
+  const { question, source, given, planned, training, heldOut, validation } = prepared;
   const engine = await chosenEngine(question.engine, around.note);
   const texts = source.publicTexts;
+  const { runs, delta, population, notes } = planned;
+  const known = { source: source.label, delta, population, engine: engine.name, notes };
+  writeFacts(folder, { ...known, runs: runsToMake(runs).length });
   try {
     const model = given ?? (await ownModel(question, { folder, texts, engine, around }));
-    const learningRate = question.learningRate ?? (given === undefined ? fullDemo.learningRate : undefined);
-    const shared = { question, folder, source, model, engine, training, heldOut, learningRate, around };
-    await makeMissingRuns(planned.runs, shared);
+    const learningRate = question.learningRates[0] ?? (given === undefined ? fullDemo.learningRate : undefined);
+    const people = { training, heldOut, validation };
+    const shared = { question, folder, source, model, engine, ...people, learningRate, around };
+    await makeMissingRuns(runs, shared);
   } finally {
     await disposePrograms(engine);
   }
-  return engine.name;
-}
-
-function publish(findings: StudyFindings, folder: string): void {
-  writeWhole(join(folder, 'results.csv'), renderCsv(findings.runs));
-  writeWhole(join(folder, 'results.json'), renderJson(findings));
-  writeWhole(join(folder, 'report.html'), renderStudy(findings));
 }
 
 /** Makes every run that is not done yet, then puts all of them together. */
@@ -205,15 +259,10 @@ export async function runStudy(
   const configuration = await configurationOf(opened);
   checkSameStudy(folder, { configuration, repetitions });
   const prepared = await prepareStudy(opened, { around, kept: readPlannedRuns(folder) });
-  const { runs, delta, population, notes } = prepared.planned;
+  const { runs } = prepared.planned;
   writeStudy(folder, { configuration, repetitions });
   writePlannedRuns(folder, runs);
-  const engine = await withInterrupts({ folder, runs }, () => trainAll(prepared, folder, around));
+  await withInterrupts({ folder, runs }, () => trainAll(prepared, folder, around));
   around.progress.stage('composing');
-  const results = runs.map(({ name }) => readResult(folder, name));
-  const source = opened.source.label;
-  const facts = { source, configuration, repetitions, delta, population, engine, notes };
-  const findings = findingsOf(results, facts);
-  publish(findings, folder);
-  return findings;
+  return reportOf(folder);
 }

@@ -347,3 +347,28 @@ describe('values out of range', () => {
       ).toContain(`epsilon is ${epsilon}.`);
   });
 });
+
+describe('a composition of steps of very different size', () => {
+  // Gaussian and Laplace; in the first the saddle point lies beyond what floating-point numbers hold.
+  const cases: readonly [number, number, number][] = [
+    [1e6, 1, 1e-5],
+    [1e3, 0.005, 1e-9],
+    [3.33, 0.00335, 1.94e-6],
+    [0.6, 0.00128, 7.7e-9],
+    [1e8, 1e3, 1e-12],
+  ];
+  it.each(cases)(
+    'costs no less than its costlier step, and no more than both (%d, %d, %d)',
+    (gaussian, laplace, delta) => {
+      const alone: BasicEvent = { kind: 'gaussian', noiseMultiplier: gaussian };
+      const both = sequence([alone, { kind: 'laplace', noiseMultiplier: laplace }]);
+      const ask = (event: DpEvent) =>
+        epsilonOf(event, { delta, neighbours: 'add-or-remove', accountant: 'pld' }).epsilon;
+      const [one, { lower, upper }] = [ask(alone), ask(both)];
+      expect(lower).toBeGreaterThanOrEqual(0);
+      expect(upper).toBeGreaterThanOrEqual(Math.max(one.lower, 1 / laplace + Math.log1p(-2 * delta)));
+      expect(lower).toBeLessThanOrEqual(one.upper + 1 / laplace);
+      expect(upper).toBeLessThanOrEqual(1.01 * (one.upper + 1 / laplace));
+    },
+  );
+});

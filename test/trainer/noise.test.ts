@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { bytesOf, sha256 } from '../../trainer/digest.ts';
 import { edgeAt, expAbove, expBelow, finishDraw } from '../../trainer/noise-exact.ts';
 import {
   acceptBits,
@@ -94,6 +95,16 @@ describe('addGaussianNoise()', () => {
       const statistic = counts.reduce((total, count) => total + (count - 1000) ** 2 / 1000, 0);
       expect(statistic).toBeLessThan(chiSquareBounds(63).upper);
     }
+  });
+
+  it('keeps its bits, for sums of any size: a run that goes on repeats the noise of its last steps', () => {
+    const sum = Float64Array.from(
+      { length: 20_001 },
+      (_, index) => (((index * 7919) % 1000) - 500) * 2 ** ((index % 40) - 12),
+    );
+    const bits = openBits(new Uint8Array(32).fill(9), 'noise');
+    addGaussianNoise(sum, { standardDeviation: 0.37, bits });
+    expect(sha256(bytesOf(sum))).toBe('eaae8dde3aeb712f60b0cf75c64c2bbf75797bb2ed83db644a34754ac9e8b305');
   });
 
   it('draws again where the words reject, and is finite at the ends of the generator', () => {

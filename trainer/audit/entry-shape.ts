@@ -10,6 +10,12 @@ const orAbsent =
   value =>
     value === undefined || check(value);
 
+function isCanaries(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { count, commitment }: { count?: unknown; commitment?: unknown } = value;
+  return isCount(count) && isText(commitment);
+}
+
 function isSoFar(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false;
   const { steps, epsilonUpper }: { steps?: unknown; epsilonUpper?: unknown } = value;
@@ -27,6 +33,7 @@ const shapes: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
     noiseKeyCommitment: isText,
     samplingKeyCommitment: orAbsent(isText),
     stepsPerEpoch: orAbsent(isPositive),
+    canaries: orAbsent(isCanaries),
   },
   noised: {
     step: isCount,

@@ -3,7 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DpError } from '../../accounting/check.ts';
 import type { Plan } from '../../accounting/plan.ts';
+import type { CanarySet } from '../canaries/canaries.ts';
+import { commitmentOfCanaries } from '../canaries/canary-file.ts';
 import { checkDraws } from '../check-draws.ts';
+import { tableDigest } from '../data.ts';
+import { parametersDigest } from '../digest.ts';
 import { readLedger, type LedgerEntry, type NoisedEntry } from '../ledger.ts';
 import { commitmentOf, deriveKey } from '../randomness.ts';
 import { train, type TrainOptions } from '../train.ts';
@@ -15,6 +19,8 @@ export interface ReplayInputs extends Pick<
   TrainOptions,
   'users' | 'model' | 'engine' | 'settings' | 'signal'
 > {
+  /** Those of the run, where it planted some. */
+  readonly canaries?: CanarySet | undefined;
   /** Steps to repeat, from the first; all where left out. */
   readonly steps?: number | undefined;
   /**
@@ -54,6 +60,8 @@ export async function replay(
   if (!isFromStart(entries, key))
     return { ...untrained, drawsConfirmed: draws.drawsConfirmed, findings: [laterKey] };
   const inputs = await inputsFor(plan);
+  const stray = otherInputs(entries, inputs);
+  if (stray !== undefined) return { ...untrained, ...draws, findings: [stray] };
   const trained = await trainAgain({ plan, key, inputs });
   return { ...draws, ...compareRuns(entries, { trained, inputs }) };
 }
@@ -125,12 +133,12 @@ interface Repeated {
 }
 
 async function trainSome(folder: string, { plan, key, inputs }: Repeated): Promise<void> {
-  const { steps = plan.steps, signal, users, model, engine, settings = {} } = inputs;
+  const { steps = plan.steps, signal, users, model, engine, settings = {}, canaries } = inputs;
   const enough = new AbortController();
   const onProgress = ({ step }: { step: number }): void => {
     if (step >= steps || signal?.aborted === true) enough.abort();
   };
-  const run = { plan, users, model, engine, settings, heldOut: [], folder, randomness: { key } };
+  const run = { plan, users, canaries, model, engine, settings, heldOut: [], folder, randomness: { key } };
   try {
     await train({ ...run, signal: enough.signal, onProgress });
   } catch (error) {
@@ -143,8 +151,6 @@ function compareRuns(
   entries: readonly LedgerEntry[],
   { trained, inputs }: { trained: readonly LedgerEntry[]; inputs: ReplayInputs },
 ): Omit<ReplayAnswer, 'drawsConfirmed'> {
-  const stray = otherInputs(entries, trained);
-  if (stray !== undefined) return { ...untrained, findings: [stray] };
   const course = firstCourse(entries);
   const repeated = stepsOf(trained);
   const shared = repeated.slice(0, course.length);
@@ -158,14 +164,21 @@ function compareRuns(
   return { sumsConfirmed: shared.length, modelsConfirmed, findings };
 }
 
-/** The table and the model have to be those that the ledger is bound to. */
-function otherInputs(entries: readonly LedgerEntry[], trained: readonly LedgerEntry[]): Finding | undefined {
-  const [own, other] = [entries[0], trained[0]];
-  if (own?.kind !== 'header' || other?.kind !== 'header') return undefined;
-  const names = { tableDigest: 'table', modelDigest: 'starting model' } as const;
-  const stray = (['tableDigest', 'modelDigest'] as const).find(name => own[name] !== other[name]);
+/** Table, canaries and model have to be those that the ledger is bound to: only then is it worth training. */
+function otherInputs([own]: readonly LedgerEntry[], inputs: ReplayInputs): Finding | undefined {
+  if (own?.kind !== 'header') return undefined;
+  const { users, canaries, model } = inputs;
+  const bound: readonly (readonly [string, string | undefined, string | undefined])[] = [
+    ['table', tableDigest(users), own.tableDigest],
+    ['starting model', parametersDigest(model.parameters), own.modelDigest],
+    ['canaries', canaries && commitmentOfCanaries(canaries).commitment, own.canaries?.commitment],
+  ];
+  const stray = bound.find(([, given, expected]) => given !== expected);
   if (stray === undefined) return undefined;
-  const text = `The ${names[stray]} that was given has digest ${other[stray].slice(0, 12)}, the ledger is bound to ${own[stray].slice(0, 12)}.`;
+  const [name, given, expected] = stray;
+  const digest = (value: string | undefined): string => value?.slice(0, 12) ?? 'none';
+  const verb = name === 'canaries' ? 'have' : 'has';
+  const text = `The ${name} that ${name === 'canaries' ? 'were' : 'was'} given ${verb} digest ${digest(given)}, the ledger is bound to ${digest(expected)}.`;
   return finding('other-inputs', text, { detail: 'unverifiable' });
 }
 

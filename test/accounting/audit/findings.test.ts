@@ -190,6 +190,17 @@ describe('auditClaim() on what others measured', () => {
   });
 });
 
+describe('the points of a profile', () => {
+  it('are judged one by one', () => {
+    const points = (epsilon: number): StatedClaim => ({
+      guarantee: { epsilon: '0.36', delta: 1e-5, relation: '<=', profile: [{ epsilon, delta: 1e-7 }] },
+    });
+    expect(audit(points(2)).verdict).toBe('consistent');
+    expect(audit(points(0.01)).verdict).toBe('privacy_overstated');
+    expect(codes(audit(points(2)))).toContain('DPC-V5-profile-point');
+  });
+});
+
 describe('the digits of a print', () => {
   it.each([
     ['0.213', 'privacy_overstated'],

@@ -83,10 +83,10 @@ it('auditClaim() never accuses an honest claim', () => {
       expect(['refuted', 'privacy_overstated']).not.toContain(verdict);
       expect(['consistent', 'privacy_understated', 'conditional', 'borderline']).toContain(detail);
     }),
-    { numRuns: 40 },
+    { numRuns: 25 },
   );
-  expect(audited).toBeGreaterThan(10);
-});
+  expect(audited).toBeGreaterThan(8);
+}, 240_000);
 
 it('auditClaim() accuses a claim of less than the truth', () => {
   fc.assert(

@@ -1,0 +1,87 @@
+import { join } from 'node:path';
+import { auditScores } from '../accounting/audit/index.ts';
+import { DpError } from '../accounting/check.ts';
+import type { CanaryRequest, TrainingResult } from '../trainer/index.ts';
+import { reportObject } from './audit/verdict-file.ts';
+import { verdictWords } from './audit/words.ts';
+import { testedClaim } from './audit/scores-claim.ts';
+import { readScores } from './audit/scores-file.ts';
+import { scoresReport } from './audit/scores-report.ts';
+import { scoreOptions } from './audit/scores-settings.ts';
+import type { AuditReport } from './audit/report.ts';
+import { upward } from './output.ts';
+
+/** How many canaries to plant, as commander hands it over. */
+export interface CanaryOptions {
+  readonly canaries?: number;
+  readonly canaryRecords?: number;
+}
+
+/** The canaries that the command line asks for. */
+export function canaryRequest({ canaries, canaryRecords }: CanaryOptions): CanaryRequest | undefined {
+  if (canaries !== undefined) return { count: canaries, recordsPerCanary: canaryRecords };
+  if (canaryRecords === undefined) return undefined;
+  throw new DpError(
+    'INVALID_ARGUMENT',
+    `Cannot plant canaries: --canary-records is ${canaryRecords} without --canaries. Give --canaries 200, or leave it out.`,
+  );
+}
+
+/** What the scores of a run's canaries say of its own ε. */
+export interface CanaryAudit {
+  readonly json: Readonly<Record<string, unknown>>;
+  readonly lines: readonly string[];
+  /** Where they refute it. */
+  readonly failure?: DpError | undefined;
+}
+
+/** Audits the scores that a run wrote, as `audit scores` does, against the ε that it states; undefined without canaries. */
+export async function canaryAudit(result: TrainingResult, out: string): Promise<CanaryAudit | undefined> {
+  if (result.canaries === null) return undefined;
+  const { scores, recordsPerCanary } = result.canaries;
+  const path = join(out, 'scores.csv');
+  const planted = { count: scores.length, recordsPerCanary, scores: path };
+  const records = recordsPerCanary === 1 ? '1 record' : `${recordsPerCanary} records`;
+  const told = `Canaries: ${scores.length} made-up users with ${records} each, in or out by fair coins; scores are in ${path}.`;
+  try {
+    const report = await reportOn(path, result);
+    const json = { ...reportObject(report), ...planted };
+    return { json, lines: [told, ...reportLines(report)], failure: failureOf(report) };
+  } catch (error) {
+    // Scores that no test is valid for don't take the trained model away.
+    if (!(error instanceof DpError)) throw error;
+    const json = { verdict: 'unverifiable', reasons: [], error: error.message, ...planted };
+    return { json, lines: [told, `They were not audited. ${error.message}`] };
+  }
+}
+
+async function reportOn(path: string, { epsilon, delta }: TrainingResult): Promise<AuditReport> {
+  const claim = testedClaim({ epsilon: epsilon.upper, delta });
+  const { rows, header, file } = await readScores(path);
+  const { options } = scoreOptions({}, { claim, header, canaries: rows.length });
+  // The ledger commits to the cut before the first step.
+  return scoresReport(auditScores(rows, options), {
+    subject: path,
+    files: [file],
+    isRegisteredBeside: false,
+  });
+}
+
+function reportLines(report: AuditReport): string[] {
+  const { detail, statement, claimed, reasons } = report;
+  const epsilon = claimed.epsilon === null ? 'epsilon' : `epsilon ${upward(claimed.epsilon.upper)}`;
+  return [
+    statement,
+    `${epsilon} ${verdictWords(report)} (${detail}).`,
+    ...reasons.map(({ level, code, text }) => `  - ${level} ${code}: ${text}`),
+  ];
+}
+
+function failureOf({ detail, details }: AuditReport): DpError | undefined {
+  if (detail !== 'refuted') return undefined;
+  return new DpError(
+    'CHECK_FAILED',
+    `Cannot stand by the statement: the canaries prove an epsilon of at least ${String(details?.['epsilonLowerBound'])}. ` +
+      'Do not release the model; audit its ledger with the revealed key.',
+  );
+}

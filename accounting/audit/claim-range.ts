@@ -4,6 +4,7 @@ import type { Claim } from './claim.ts';
 import type { EpsilonOfSettings } from './claim-bounds.ts';
 import type { MissingFact } from './claim-open.ts';
 import { settle, type Choices, type Fill, type OpenFact } from './claim-settings.ts';
+import { downwardDigits, upwardDigits } from './safe-digits.ts';
 
 /** What is asked about a claim with missing numbers. */
 export interface RangeQuestion {
@@ -75,7 +76,7 @@ function searchFor(fact: OpenFact, claim: Claim): Search | undefined {
         at: x => ({ noise: Math.exp(x) }),
         limits: [Math.log(0.05), Math.log(1e4)],
         start: 0,
-        say: x => `noise.multiplier of at least ${ceilDigits(Math.exp(x))}`,
+        say: x => `noise.multiplier of at least ${upwardDigits(Math.exp(x))}`,
       };
     case 'units': {
       const batch = batchOf(claim) ?? 1;
@@ -99,7 +100,7 @@ function searchFor(fact: OpenFact, claim: Claim): Search | undefined {
         at: x => ({ rate: Math.exp(-x) }),
         limits: [0, Math.log(1e9)],
         start: Math.log(100),
-        say: x => `sampler.rate of at most ${floorDigits(Math.exp(-x))}`,
+        say: x => `sampler.rate of at most ${downwardDigits(Math.exp(-x))}`,
       };
     case 'records':
       return {
@@ -113,29 +114,18 @@ function searchFor(fact: OpenFact, claim: Claim): Search | undefined {
         at: x => ({ sensitivity: Math.exp(-x) }),
         limits: [-Math.log(1e6), Math.log(1e3)],
         start: 0,
-        say: x => `sensitivity of at most ${floorDigits(Math.exp(-x))}`,
+        say: x => `sensitivity of at most ${downwardDigits(Math.exp(-x))}`,
       };
     case 'delta':
       return {
         at: x => ({ delta: Math.exp(x) }),
         limits: [Math.log(1e-30), Math.log(0.5)],
         start: Math.log(1e-6),
-        say: x => `guarantee.delta of at least ${ceilDigits(Math.exp(x))}`,
+        say: x => `guarantee.delta of at least ${upwardDigits(Math.exp(x))}`,
       };
     default:
       return undefined;
   }
-}
-
-/** Four digits, rounded so that what was needed is still met. */
-function ceilDigits(value: number): number {
-  const unit = 10 ** (Math.floor(Math.log10(value)) - 3);
-  return Number((Math.ceil(value / unit) * unit).toPrecision(4));
-}
-
-function floorDigits(value: number): number {
-  const unit = 10 ** (Math.floor(Math.log10(value)) - 3);
-  return Number((Math.floor(value / unit) * unit).toPrecision(4));
 }
 
 const closeEnough = 1e-3;

@@ -4,6 +4,7 @@ import type { EpsilonOfSettings } from './claim-bounds.ts';
 import type { Judgement } from './claim-judge.ts';
 import type { PrintedNumber } from './claim-printed.ts';
 import type { Explanation } from './explain.ts';
+import { downwardDigits, upwardDigits } from './safe-digits.ts';
 import type { Reason } from './verdict.ts';
 
 /** What the rules look at. */
@@ -19,21 +20,18 @@ export interface FindingContext {
 export type FindingRule = (context: FindingContext) => readonly Reason[];
 
 /**
- * An interval in words, to the digits that matter.
+ * An interval in words, to four digits, rounded so that what is said still holds.
  *
  * @example
  * ```ts
- * inWords({ lower: 0.86439, upper: 0.86442 }); // '0.8644'
+ * inWords({ lower: 0.86439, upper: 0.86442 }); // '0.8645'
  * inWords({ lower: 3.2394, upper: Infinity }); // 'at least 3.239'
  * ```
  */
 export function inWords({ lower, upper }: Interval): string {
-  if (upper === Infinity) return lower > 0 ? `at least ${digits(lower)}` : 'unknown';
-  if (upper - lower <= 1e-3 * upper) return digits(upper);
-  if (upper - lower <= 1e-2 * upper) return `about ${Number(((lower + upper) / 2).toPrecision(3))}`;
-  return lower > 0 ? `between ${digits(lower)} and ${digits(upper)}` : `at most ${digits(upper)}`;
-}
-
-function digits(value: number): string {
-  return String(Number(value.toPrecision(4)));
+  if (upper === Infinity) return lower > 0 ? `at least ${downwardDigits(lower)}` : 'unknown';
+  if (upper === 0 || upper - lower <= 1e-3 * upper) return String(upper === 0 ? 0 : upwardDigits(upper));
+  return lower > 0
+    ? `between ${downwardDigits(lower)} and ${upwardDigits(upper)}`
+    : `at most ${upwardDigits(upper)}`;
 }

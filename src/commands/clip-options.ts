@@ -16,7 +16,10 @@ export interface ClipOptions {
  *
  * @throws DpError `INVALID_ARGUMENT` where something is said of an adaptive clip that is not asked for
  */
-export function adaptiveClipOf(options: ClipOptions, verb: string): AdaptiveClippingQuestion | undefined {
+export function adaptiveClipOf(
+  options: Omit<ClipOptions, 'clipNorm'>,
+  verb: string,
+): AdaptiveClippingQuestion | undefined {
   const { adaptiveClip: targetQuantile, clipLearningRate, countNoise } = options;
   if (targetQuantile !== undefined)
     return {
@@ -37,13 +40,18 @@ export function adaptiveClipOf(options: ClipOptions, verb: string): AdaptiveClip
 
 /** Adds `--clip-norm` and the options of an adaptive clip. */
 export function addClipOptions(command: Command, { clipNorm }: { clipNorm: number }): Command {
+  const clipped = command.option(
+    '--clip-norm <c>',
+    'L2 norm to which a gradient is clipped, above 0; with --adaptive-clip the first one',
+    positive('--clip-norm'),
+    clipNorm,
+  );
+  return addAdaptiveClipOptions(clipped);
+}
+
+/** Adds the options of an adaptive clip. */
+export function addAdaptiveClipOptions(command: Command): Command {
   return command
-    .option(
-      '--clip-norm <c>',
-      'L2 norm to which a gradient is clipped, above 0; with --adaptive-clip the first one',
-      positive('--clip-norm'),
-      clipNorm,
-    )
     .option(
       '--adaptive-clip <quantile>',
       'let the clip follow this quantile of the gradient norms, in (0, 1), at the same epsilon for a little more noise (default: fixed)',

@@ -2,17 +2,19 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
+import { DpError } from '../../accounting/check.ts';
 import type { Mechanism, SelectionRule, SelectionStrategy } from '../../accounting/index.ts';
 import { allStrategies } from '../../selection/index.ts';
-import { choice, choices, count, counts, delta, positive, positives, required, share } from '../arguments.ts';
+import { choice, choices, count, counts, delta, positives, required, share } from '../arguments.ts';
 import { addBreakLockOption, type BreakLockOption } from '../break-lock.ts';
 import { createCommand, type CommonOptions, type Deliver, type Surroundings } from '../command.ts';
 import { addEngineOption, type EngineOption } from '../engines.ts';
-import { adaptiveClipOf, addClipOptions, type ClipOptions } from './clip-options.ts';
+import { adaptiveClipOf, addAdaptiveClipOptions, type ClipOptions } from './clip-options.ts';
 import { addModelOptions, addStartOptions, type ModelOptions, type StartOptions } from '../models.ts';
 import type { Answer } from '../output.ts';
 import { checkStudyFolder } from '../study/folder.ts';
-import type { StudyQuestion } from '../study/question.ts';
+import { studySamplers, type StudyQuestion, type StudySampler } from '../study/question.ts';
+import { reportOf } from '../study/report.ts';
 import { estimateStudy, openStudy, prepareStudy, runStudy } from '../study/study.ts';
 import { dryRunAnswer, studyAnswer } from '../study/text.ts';
 import { addTableOptions, type TableOptions } from '../table.ts';
@@ -24,12 +26,15 @@ interface StudyCommandOptions
     ModelOptions,
     StartOptions,
     EngineOption,
-    ClipOptions,
+    Omit<ClipOptions, 'clipNorm'>,
     BreakLockOption {
   readonly mechanism: readonly Mechanism[];
   readonly epsilon: readonly number[];
   readonly k: readonly number[];
   readonly strategy: readonly SelectionStrategy[];
+  readonly sampler: readonly StudySampler[];
+  readonly batchLimit?: number;
+  readonly clipNorm: readonly number[];
   readonly seeds: number;
   readonly seed: string;
   readonly draw: SelectionRule['when'];
@@ -38,7 +43,7 @@ interface StudyCommandOptions
   readonly heldOut?: number;
   readonly steps: number;
   readonly batchSize: number;
-  readonly learningRate?: number;
+  readonly learningRate?: readonly number[];
   readonly loraRank: number;
   readonly full?: true;
   readonly model?: string;
@@ -47,11 +52,22 @@ interface StudyCommandOptions
   readonly keepModels?: true;
   readonly out: string;
   readonly dryRun?: true;
+  readonly reportOnly?: true;
 }
 
 function chunkTokensOf({ strategy, chunkTokens }: StudyCommandOptions): number | null {
   if (!strategy.includes('random-chunk')) return null;
   return required(chunkTokens, { verb: 'study', name: '--chunk-tokens', example: '64' });
+}
+
+function batchLimitOf({ sampler, batchLimit }: StudyCommandOptions): number | undefined {
+  if (sampler.includes('truncated-poisson'))
+    return required(batchLimit, { verb: 'study', name: '--batch-limit', example: '320' });
+  if (batchLimit === undefined) return undefined;
+  throw new DpError(
+    'INVALID_ARGUMENT',
+    `Cannot study: --batch-limit is ${batchLimit} without --sampler truncated-poisson. Leave it out, or add that sampler.`,
+  );
 }
 
 function questionOf(table: string | undefined, options: StudyCommandOptions): StudyQuestion {
@@ -63,18 +79,20 @@ function questionOf(table: string | undefined, options: StudyCommandOptions): St
     epsilons: options.epsilon,
     recordsPerUser: options.k,
     strategies: options.strategy,
+    samplers: options.sampler,
+    batchLimit: batchLimitOf(options),
     repetitions: options.seeds,
     seed: options.seed,
     draw: options.draw,
     chunkTokens: chunkTokensOf(options),
     batchSize: options.batchSize,
     steps: options.steps,
-    clipNorm: options.clipNorm,
+    clipNorms: options.clipNorm,
     adaptiveClip: adaptiveClipOf(options, 'study'),
     delta: options.delta,
     heldOut: options.heldOut,
     evaluationRecords: options.evaluationRecords,
-    learningRate: options.learningRate,
+    learningRates: options.learningRate ?? [],
     loraRank: options.full === true ? null : options.loraRank,
     model: options.model,
     start: options,
@@ -102,8 +120,9 @@ async function study(
   options: StudyCommandOptions,
   around: Surroundings,
 ): Promise<Answer> {
-  const question = questionOf(table, options);
   const folder = resolve(options.out);
+  if (options.reportOnly === true) return studyAnswer(reportOf(folder), options.out);
+  const question = questionOf(table, options);
   checkStudyFolder(folder);
   if (options.dryRun === true) return dryRun(question, around);
   return studyAnswer(await runStudy(question, folder, around), options.out);
@@ -118,6 +137,23 @@ function addGridOptions(command: Command): Command {
     .option('--epsilon <list>', 'targets, in nats, above 0', positives('--epsilon'), [2, 8])
     .option('--k <list>', 'most records per user, whole numbers', counts('--k'), [2, 10])
     .option('--strategy <list>', allStrategies.join(', '), choices('--strategy', allStrategies), ['random'])
+    .option('--sampler <list>', studySamplers.join(', '), choices('--sampler', studySamplers), ['poisson'])
+    .option(
+      '--batch-limit <b>',
+      'most record gradients a step; of more, that many at random are used (required with truncated-poisson)',
+      count('--batch-limit'),
+    )
+    .option(
+      '--learning-rate <list>',
+      'highest learning rates, above 0; of several, each cell takes the one that is best at its first run (default: 0.02; with --model that of train)',
+      positives('--learning-rate'),
+    )
+    .option(
+      '--clip-norm <list>',
+      'L2 norms to which a gradient is clipped, above 0, chosen from like learning rates; with --adaptive-clip the first one',
+      positives('--clip-norm'),
+      [0.5],
+    )
     .option(
       '--seeds <n>',
       'runs of each cell; a later study in the same folder may ask for more',
@@ -155,12 +191,7 @@ function addTrainingOptions(command: Command): Command {
       count('--batch-size'),
       200,
     );
-  const clipped = addClipOptions(sized, { clipNorm: 0.5 })
-    .option(
-      '--learning-rate <r>',
-      'highest learning rate of every run, above 0 (default: 0.02; with --model that of train)',
-      positive('--learning-rate'),
-    )
+  const clipped = addAdaptiveClipOptions(sized)
     .option('--lora-rank <r>', 'rank of the low-rank adapters that are trained', count('--lora-rank'), 4)
     .option('--full', 'train every parameter instead of adapters (default: off)')
     .option(
@@ -186,7 +217,7 @@ export function studyCommand(deliver: Deliver): Command {
   const command = createCommand('study', {
     summary: 'compare both mechanisms over epsilon, k and strategy, with a report',
     description:
-      'Trains every cell of a grid several times at equal computation, and two baselines: the starting model as it is, and training without privacy. Writes one row a run as CSV, everything as JSON, and a report with charts. Without TABLE it uses a built-in corpus of invented people. An interrupted study goes on when it is started again with the same arguments.',
+      'Trains every cell of a grid several times at equal computation, and two baselines: the starting model as it is, and training without privacy. Writes one row a run as CSV, everything as JSON, and a report with charts. Without TABLE it uses a built-in corpus of invented people. An interrupted study goes on when it is started again with the same arguments; its report is written while it goes on. Of several learning rates and clips each cell takes the one that predicts some of the held-out users best at its first run, and is evaluated on the others.',
     examples: [
       'study letters.parquet --user author --epsilon 1,4,8 --k 1,5,10 --strategy random,longest --out letters-study',
       'study letters.parquet --user author --model gpt2 --steps 500 --batch-size 1000 --dry-run',
@@ -196,6 +227,10 @@ export function studyCommand(deliver: Deliver): Command {
   addBreakLockOption(addEngineOption(asked).optionsGroup('Output:'))
     .option('--out <folder>', 'where the study lives', 'privacy-unit-study')
     .option('--keep-models', 'keep the model of every private run (default: off)')
+    .option(
+      '--report-only',
+      'write the report of what is done so far from the folder alone, and stop (default: off)',
+    )
     .option('--dry-run', 'print the cells, their noise and the work that they take, and stop (default: off)');
   return command.action((table: string | undefined, options: StudyCommandOptions) =>
     deliver(options, around => study(table, options, around)),

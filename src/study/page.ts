@@ -11,9 +11,11 @@ import {
   htmlTable,
 } from '../report/html.ts';
 import { wordsOf, type BreakEvenLine } from './break-even.ts';
+import { choiceSentences, settingInWords, type Choice } from './choices.ts';
 import { compositionSentences } from './composition.ts';
 import { breakEvenFigure, drawnLines, mechanismNames, studyFigure } from './figures.ts';
 import type { StudyFindings } from './findings.ts';
+import { selectedAndSampled } from './question.ts';
 import type { Measure, RunResult } from './results.ts';
 import type { Estimate } from './statistics.ts';
 import type { Summary } from './summary.ts';
@@ -33,7 +35,7 @@ export function cellName({ kind, cell }: Pick<Summary, 'kind' | 'cell'>): string
 /** The columns that say which cell a row is of. */
 export function cellColumns({ cell }: Pick<Summary, 'cell'>): string[] {
   if (cell === null) return ['–', '–', '–'];
-  return [String(cell.epsilon), String(cell.recordsPerUser), cell.strategy];
+  return [String(cell.epsilon), String(cell.recordsPerUser), selectedAndSampled(cell)];
 }
 
 const identifying = ['runs of', 'epsilon', 'k', 'strategy'];
@@ -86,7 +88,7 @@ function breakEvenChart(lines: readonly BreakEvenLine[]): string {
   const [first] = drawn;
   if (first === undefined) return '';
   const all = drawn.length < lines.length ? ' Some of the lines; the table has all.' : '';
-  const caption = `Strategy ${first.strategy}: perplexity by user of Group Privacy less that of User-wise DP-SGD. Above the dashed line User-wise DP-SGD is better.${all}`;
+  const caption = `Strategy ${selectedAndSampled(first)}: perplexity by user of Group Privacy less that of User-wise DP-SGD. Above the dashed line User-wise DP-SGD is better.${all}`;
   const names = drawn.map(line => wordsOf(line).at);
   return `${htmlLegend(names, seriesClasses)}
 ${htmlFigure(breakEvenFigure(drawn), caption)}`;
@@ -100,7 +102,7 @@ function breakEvenTable(lines: readonly BreakEvenLine[]): string {
     const passes = crossings === '' ? '–' : crossings;
     return [
       `${axis}, at ${at}`,
-      line.strategy,
+      selectedAndSampled(line),
       measure,
       least!,
       largest!,
@@ -113,17 +115,42 @@ function breakEvenTable(lines: readonly BreakEvenLine[]): string {
 
 function breakEvenSection(lines: readonly BreakEvenLine[]): string {
   if (lines.length === 0) return '';
-  const strategies = [...new Set(lines.map(({ strategy }) => strategy))];
+  const groups = [...new Set(lines.map(selectedAndSampled))];
   const drawn = lines.filter(({ measure }) => measure === 'byUser');
   const charts = (['recordsPerUser', 'epsilon'] as const).flatMap(axis =>
-    strategies.map(strategy =>
-      breakEvenChart(drawn.filter(line => line.axis === axis && line.strategy === strategy)),
+    groups.map(group =>
+      breakEvenChart(drawn.filter(line => line.axis === axis && selectedAndSampled(line) === group)),
     ),
   );
   return `<h2>Where the mechanisms break even</h2>
 ${charts.join('\n')}
 ${breakEvenTable(lines)}
 <p class="soft">Differences are taken between runs of one repetition. Crossings lie on straight lines between the values that were run. Decided: 95 % intervals leave zero out at every value, or, where they pass each other, on both sides of it.</p>`;
+}
+
+function choiceSection(choices: readonly Choice[]): string {
+  if (choices.length === 0) return '';
+  const rows = choices.flatMap(({ kind, cell, tried, chosen }) =>
+    tried.map(setting => [
+      cellName({ kind, cell }),
+      ...cellColumns({ cell }),
+      settingInWords(setting),
+      number(setting.validation),
+      settingInWords(setting) === settingInWords(chosen) ? 'chosen' : '',
+    ]),
+  );
+  return `<h2>Settings tried</h2>
+${htmlTable([...identifying, 'setting', 'perplexity', ''], rows)}
+<p class="soft">Perplexity by user at the first repetition, over the held-out users by whom settings are chosen. All other perplexities of this report are those of the chosen settings, over the other held-out users.</p>`;
+}
+
+/** What the study spends, what nothing covers, and what a reader has to know, in plain sentences. */
+export function spendingSentences({ composition, choices, population, notes }: StudyFindings): {
+  readonly spent: readonly string[];
+  readonly notes: readonly string[];
+} {
+  const chosen = choiceSentences(choices, population.validationUsers ?? 0);
+  return { spent: [...compositionSentences(composition), ...chosen], notes };
 }
 
 function statementBlock(run: RunResult): string {
@@ -150,7 +177,8 @@ function intervalSentence(repetitions: number): string {
 
 /** The whole study as one HTML page without any script. */
 export function renderStudy(findings: StudyFindings): string {
-  const { summaries, source, population, delta, composition, notes, repetitions } = findings;
+  const { summaries, source, population, delta, repetitions } = findings;
+  const { spent, notes } = spendingSentences(findings);
   const { users, records, heldOutUsers } = population;
   const title = 'Group Privacy and User-wise DP-SGD compared';
   const byUser = {
@@ -167,12 +195,13 @@ export function renderStudy(findings: StudyFindings): string {
     title,
     `<h1>${title}</h1>
 <p class="soft">${escapeHtml(source)}: ${users} users for training with ${records} records, ${heldOutUsers} other users for evaluation. delta ${delta} for every user; equal expected record gradients a step for every run.</p>
-<div class="alert"><strong>What this study spends</strong>${htmlList([...compositionSentences(composition), ...notes])}</div>
+<div class="alert"><strong>What this study spends</strong>${htmlList([...spent, ...notes])}</div>
 ${overview(summaries)}
 <p class="soft">Perplexity is exp(mean negative log-likelihood per token) on held-out users. ${escapeHtml(intervalSentence(repetitions))}</p>
 ${perplexitySection(summaries, byUser)}
 ${perplexitySection(summaries, byRecord)}
 ${tailSection(summaries)}
+${choiceSection(findings.choices)}
 ${breakEvenSection(findings.breakEven)}
 ${statementSection(findings.runs)}
 ${settingsSection(findings)}

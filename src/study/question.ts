@@ -1,11 +1,20 @@
 import type { AdaptiveClippingQuestion } from '../../accounting/plan-entry.ts';
-import type { Mechanism, SamplerKind, SelectionRule, SelectionStrategy } from '../../accounting/plan-entry.ts';
+import type {
+  Mechanism,
+  SamplerKind,
+  SelectionRule,
+  SelectionStrategy,
+} from '../../accounting/plan-entry.ts';
 import type { EngineOption } from '../engines.ts';
 import type { ModelOptions, StartOptions } from '../models.ts';
 import type { TableOptions } from '../table.ts';
 
 /** Samplers that a study can calibrate to an epsilon: of shuffled sampling no upper bound is proved. */
-export const studySamplers = ['poisson', 'truncated-poisson', 'balls-in-bins'] as const satisfies SamplerKind[];
+export const studySamplers = [
+  'poisson',
+  'truncated-poisson',
+  'balls-in-bins',
+] as const satisfies SamplerKind[];
 
 /** One of {@link studySamplers}. */
 export type StudySampler = (typeof studySamplers)[number];
@@ -79,14 +88,23 @@ export interface Setting {
 export type RunKind = 'no-fine-tuning' | 'private' | 'no-privacy';
 
 /** Name of a private run, and of its files; the setting is part of it where there is a choice. */
-export function runName(cell: Cell, { repetition, setting }: { repetition: number; setting?: Setting | undefined }): string {
+export function runName(
+  cell: Cell,
+  { repetition, setting }: { repetition: number; setting?: Setting | undefined },
+): string {
   const { mechanism, epsilon, recordsPerUser, strategy, sampler } = cell;
   const sampled = sampler === undefined ? '' : `-${sampler}`;
   return `${mechanism}-epsilon${epsilon}-k${recordsPerUser}-${strategy}${sampled}${settingSuffix(setting)}-run${repetition}`;
 }
 
 /** Name of a run without privacy. */
-export function baselineName({ repetition, setting }: { repetition: number; setting?: Setting | undefined }): string {
+export function baselineName({
+  repetition,
+  setting,
+}: {
+  repetition: number;
+  setting?: Setting | undefined;
+}): string {
   return `no-privacy${settingSuffix(setting)}-run${repetition}`;
 }
 
@@ -148,7 +166,15 @@ export function cellsOf(question: StudyQuestion): Cell[] {
 }
 
 /** Of groups under truncated Poisson sampling nothing is proved. */
-function isProved({ mechanism, sampler, k }: { mechanism: Mechanism; sampler: StudySampler; k: number }): boolean {
+function isProved({
+  mechanism,
+  sampler,
+  k,
+}: {
+  mechanism: Mechanism;
+  sampler: StudySampler;
+  k: number;
+}): boolean {
   return mechanism === 'user-wise' || sampler !== 'truncated-poisson' || k === 1;
 }
 

@@ -65,7 +65,10 @@ interface Trained {
 }
 
 /** Training that finished just before its result could be written. */
-async function trainedBefore(folder: string, { plan, model }: Omit<TrainingPlan, 'rate'>): Promise<Trained | undefined> {
+async function trainedBefore(
+  folder: string,
+  { plan, model }: Omit<TrainingPlan, 'rate'>,
+): Promise<Trained | undefined> {
   const ledger = join(folder, 'ledger.jsonl');
   const kept = join(folder, 'model');
   if (!existsSync(ledger) || !existsSync(kept)) return undefined;
@@ -168,7 +171,7 @@ function resultHead(run: PlannedRun): ResultHead {
 
 type ResultHead = Pick<
   RunResult,
-    | 'format'
+  | 'format'
   | 'version'
   | 'name'
   | 'kind'

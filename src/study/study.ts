@@ -149,7 +149,9 @@ async function configurationOf({ question, source, given }: OpenedStudy): Promis
     '--held-out': question.heldOut ?? null,
     '--evaluation-records': question.evaluationRecords,
     '--learning-rate': oneOrAll(question.learningRates),
-    ...(isPoissonAlone(question) ? {} : { '--sampler': question.samplers, '--batch-limit': question.batchLimit }),
+    ...(isPoissonAlone(question)
+      ? {}
+      : { '--sampler': question.samplers, '--batch-limit': question.batchLimit }),
     '--lora-rank': question.loraRank,
     'the starting model': given === undefined ? own : modelDigest(given),
   };
@@ -239,7 +241,8 @@ async function trainAll(prepared: PreparedStudy, folder: string, around: Surroun
   writeFacts(folder, { ...known, runs: runsToMake(runs).length });
   try {
     const model = given ?? (await ownModel(question, { folder, texts, engine, around }));
-    const learningRate = question.learningRates[0] ?? (given === undefined ? fullDemo.learningRate : undefined);
+    const learningRate =
+      question.learningRates[0] ?? (given === undefined ? fullDemo.learningRate : undefined);
     const people = { training, heldOut, validation };
     const shared = { question, folder, source, model, engine, ...people, learningRate, around };
     await makeMissingRuns(runs, shared);

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { downward, number, renderTable, type Answer, type Column } from '../output.ts';
 import { renderLine } from './break-even.ts';
-import { compositionSentences } from './composition.ts';
+import { runsToMake, settingInWords, type Choice } from './choices.ts';
 import type { ComputeEstimate } from './estimate.ts';
 import type { StudyFindings } from './findings.ts';
-import { cellColumns, cellName, renderEstimate } from './page.ts';
+import { cellColumns, cellName, renderEstimate, spendingSentences } from './page.ts';
 import type { PlannedRun } from './plans.ts';
 import type { PreparedStudy } from './study.ts';
 
@@ -34,9 +34,15 @@ function comparison({ summaries }: StudyFindings): string {
   return renderTable(columns(titles), rows);
 }
 
-/** What a finished study prints. */
+function renderChoice({ kind, cell, tried, chosen }: Choice): string {
+  const place = cell === null ? '' : ` (epsilon, k, strategy: ${cellColumns({ cell }).join(', ')})`;
+  return `${cellName({ kind, cell })}${place}: ${settingInWords(chosen)}, the best of ${tried.length} tried.`;
+}
+
+/** What a study prints, finished or not. */
 export function studyAnswer(findings: StudyFindings, out: string): Answer {
-  const { source, population, delta, repetitions, composition, breakEven, notes } = findings;
+  const { source, population, delta, repetitions, breakEven } = findings;
+  const { spent, notes } = spendingSentences(findings);
   const { users, heldOutUsers } = population;
   const ofUsers = breakEven.filter(({ measure }) => measure === 'byUser');
   const runs =
@@ -49,7 +55,8 @@ export function studyAnswer(findings: StudyFindings, out: string): Answer {
     '',
     ...ofUsers.map(renderLine),
     '',
-    ...compositionSentences(composition),
+    ...findings.choices.map(renderChoice),
+    ...spent,
     ...notes.map(note => `Note: ${note}`),
     `Report: ${join(out, 'report.html')}`,
     `Rows: ${join(out, 'results.csv')}`,
@@ -68,6 +75,7 @@ function plannedObject(run: PlannedRun, runs: number): Record<string, unknown> {
     kind,
     ...cell,
     runs,
+    setting: run.setting ?? null,
     noiseMultiplier: plan?.noiseMultiplier ?? null,
     samplingProbability: plan?.sampler.samplingProbability ?? null,
     expectedBatchSize: plan?.sampler.expectedBatchSize ?? null,
@@ -79,7 +87,7 @@ function plannedObject(run: PlannedRun, runs: number): Record<string, unknown> {
 function plannedRow(run: PlannedRun, runs: number): string[] {
   const { plan, recordsPerStep, breakEvenClipRatio } = run;
   return [
-    cellName(run),
+    run.setting === undefined ? cellName(run) : `${cellName(run)}, ${settingInWords(run.setting)}`,
     ...cellColumns(run),
     String(runs),
     plan === null ? '–' : downward(plan.noiseMultiplier),
@@ -114,7 +122,11 @@ export function dryRunAnswer(
   estimate: ComputeEstimate,
 ): Answer {
   const first = planned.runs.filter(({ repetition }) => repetition === 1);
-  const times = ({ kind }: PlannedRun): number => (kind === 'no-fine-tuning' ? 1 : question.repetitions);
+  const times = ({ kind, setting }: PlannedRun): number =>
+    kind === 'no-fine-tuning' || setting !== undefined ? 1 : question.repetitions;
+  const later = runsToMake(planned.runs).filter(
+    ({ repetition, setting }) => repetition > 1 && setting !== undefined,
+  );
   const { users, records, heldOutUsers } = planned.population;
   const text = [
     `${source.label}: ${users} users with ${records} records to train on, ${heldOutUsers} to evaluate on; delta ${planned.delta}, ${question.steps} steps a run.`,
@@ -125,10 +137,18 @@ export function dryRunAnswer(
     ),
     '',
     estimateSentence(estimate),
+    ...(later.length === 0
+      ? []
+      : [
+          `Every setting is tried once; ${later.length} more runs are made with the one chosen for their cell.`,
+        ]),
     ...planned.notes.map(note => `Note: ${note}`),
     'Nothing was trained and nothing was written.',
   ].join('\n');
   const cells = first.map(run => plannedObject(run, times(run)));
   const { delta, population, notes } = planned;
-  return { json: { cells, delta, steps: question.steps, population, estimate, notes }, text };
+  return {
+    json: { cells, laterRuns: later.length, delta, steps: question.steps, population, estimate, notes },
+    text,
+  };
 }

@@ -21,6 +21,7 @@ import { readLedger } from '../../trainer/ledger.ts';
 import { openMechanism } from '../../trainer/mechanism.ts';
 import { openBits } from '../../trainer/randomness.ts';
 import { train, type TrainingResult, type TrainOptions } from '../../trainer/train.ts';
+import { clipping } from './adaptive-plan.ts';
 import { isPlausibleCount } from './statistics.ts';
 import { textUsers, tinyEngine, tinyModel } from './tiny.ts';
 import { planFor, toySource, usersWith } from './toy.ts';
@@ -250,6 +251,13 @@ describe.each(['user-wise', 'group-privacy'] as const)('train() with canaries: %
     );
   });
 
+  it('is not trained over, and keeps its coins', async () => {
+    const path = join(folder, 'canaries.jsonl');
+    const before = readFileSync(path, 'utf8');
+    await expect(trained({ folder, canaries: request }, plan)).rejects.toThrow('holds a finished run');
+    expect(readFileSync(path, 'utf8')).toBe(before);
+  });
+
   it('stays the run of its plan, for whoever draws and trains again', async () => {
     const path = join(folder, 'ledger.jsonl');
     const canaries = readCanaries(join(folder, 'canaries.jsonl'));
@@ -261,6 +269,27 @@ describe.each(['user-wise', 'group-privacy'] as const)('train() with canaries: %
     const without = await auditLedger(path, { key, replay: () => Promise.resolve(inputs) });
     expect(without).toMatchObject({ verdict: 'unverifiable', replay: { sumsConfirmed: 0 } });
     expect(without.reasons[0]!.text).toMatch(/^The canaries that were given have digest none, the ledger/);
+  });
+});
+
+describe('train() with canaries under other samplers and rules', () => {
+  const plain = planFor(users, { probability: 0.5, delta: 1e-3 });
+  it.each<[string, Plan]>([
+    ['balls in bins', { ...plain, sampler: { ...plain.sampler, kind: 'balls-in-bins', stepsPerEpoch: 2 } }],
+    [
+      'truncated Poisson',
+      { ...plain, sampler: { ...plain.sampler, kind: 'truncated-poisson', batchLimit: 24 } },
+    ],
+    ['selection per draw', withSelection(plain, { when: 'per-draw', tokensPerUser: 40 })],
+    ['an adaptive clip', { ...plain, clipping }],
+  ])('draws as planned: %s', async (name, base) => {
+    const request = { count: 20, recordsPerCanary: 2 };
+    const plan = planWithCanaries(base, request);
+    const folder = join(folders, name);
+    const { canaries } = await trained({ folder, canaries: request }, plan);
+    expect(canaries!.scores.every(({ score }) => Number.isFinite(score))).toBe(true);
+    const audit = await auditLedger(join(folder, 'ledger.jsonl'), { key });
+    expect(audit).toMatchObject({ verdict: 'consistent', reasons: [], replay: { drawsConfirmed: 4 } });
   });
 });
 

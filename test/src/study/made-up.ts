@@ -71,20 +71,27 @@ function planOf(cell: Cell): NonNullable<RunResult['plan']> {
   };
 }
 
+interface MadeUp extends Pick<RunResult, 'setting' | 'validation'> {
+  readonly repetition?: number;
+  readonly byUser: number;
+}
+
 /** A private run with a made-up perplexity. */
 export function privateResult(
   given: { mechanism: Mechanism } & Partial<Cell>,
-  { repetition = 1, byUser }: { repetition?: number; byUser: number },
+  { repetition = 1, byUser, ...tried }: MadeUp,
 ): RunResult {
   const cell: Cell = {
     mechanism: given.mechanism,
     epsilon: given.epsilon ?? 8,
     recordsPerUser: given.recordsPerUser ?? 2,
     strategy: given.strategy ?? 'random',
+    ...(given.sampler === undefined ? {} : { sampler: given.sampler }),
   };
   return {
     ...baseline,
-    name: runName(cell, repetition),
+    name: runName(cell, { repetition, setting: tried.setting }),
+    ...tried,
     kind: 'private',
     repetition,
     cell,

@@ -30,8 +30,19 @@ function spread({ users, absent = new Set() }: MechanismOptions): Pick<Mechanism
   return { users: parts, absent: new Set(parts.filter(({ of }) => absent.has(of)).map(({ user }) => user)) };
 }
 
+/** Name of a mistake. */
+export type Bug =
+  | 'no clip'
+  | 'clip per batch'
+  | 'noise × 0.5'
+  | 'noise once per epoch'
+  | 'realised batch size as denominator'
+  | 'records of one user as several users'
+  | 'shuffled batches under a Poisson plan'
+  | 'noise reused after resume';
+
 /** Every mistake by name. */
-const plants = {
+const plants: Readonly<Record<Bug, Plant>> = {
   'no clip': (right, parts) => {
     const loose = unclipped(parts);
     return { ...right, clippedSum: (drawn, step) => loose.clippedSum(drawn, step) };
@@ -49,8 +60,8 @@ const plants = {
   },
   'noise × 0.5': (right, { options, open }) => {
     const { plan } = options;
-    const { addNoise } = open({ ...options, plan: { ...plan, noiseMultiplier: plan.noiseMultiplier / 2 } });
-    return { ...right, addNoise };
+    const quiet = open({ ...options, plan: { ...plan, noiseMultiplier: plan.noiseMultiplier / 2 } });
+    return { ...right, addNoise: (sum, point) => quiet.addNoise(sum, point) };
   },
   'noise once per epoch': (right, { options }) => ({
     ...right,
@@ -84,10 +95,7 @@ const plants = {
     ...right,
     addNoise: (sum, point) => right.addNoise(sum, { ...point, clippedSumDigest: '' }),
   }),
-} as const satisfies Readonly<Record<string, Plant>>;
-
-/** Name of a mistake. */
-export type Bug = keyof typeof plants;
+};
 
 /** The mistake that the trainer has at the moment. */
 export const planted: { bug: Bug | null } = { bug: null };
@@ -96,8 +104,7 @@ export const planted: { bug: Bug | null } = { bug: null };
 export function plantIn(open: typeof openMechanism): typeof openMechanism {
   return options => {
     const right = open(options);
-    const plant: Plant | null = planted.bug === null ? null : plants[planted.bug];
-    return plant === null ? right : plant(right, { options, open });
+    return planted.bug === null ? right : plants[planted.bug](right, { options, open });
   };
 }
 

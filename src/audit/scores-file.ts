@@ -1,9 +1,9 @@
-import type { CanaryScore } from '../../accounting/audit/index.ts';
+import type { CanaryScore, ScoreUnit } from '../../accounting/audit/index.ts';
 import { DpError } from '../../accounting/check.ts';
 import { fileDigest, formatOf, readTable, type TableFormat } from '../../selection/index.ts';
 import { delimiterOf } from '../../selection/tables/formats.ts';
 import type { AuditedFile } from './report.ts';
-import { scoreHeader, type ScoreHeader, tableHeader } from './scores-header.ts';
+import { agreed, scoreHeader, type ScoreHeader, tableHeader } from './scores-header.ts';
 import { badScores, readCsvScores, readJsonlScores } from './scores-text.ts';
 import { nearest } from './suggest.ts';
 
@@ -82,12 +82,33 @@ function word(value: unknown, { role, row }: { readonly role: Role; readonly row
   throw badScores(`row ${row + 1} has no ${role}`, 'Mend the row');
 }
 
+const kinds: Readonly<Record<string, ScoreUnit>> = { user: 'user', record: 'record', example: 'record' };
+
+/** The kind of unit that every row names in a column `unit`, which then holds no names of units; undefined where it does. */
+function kindsIn(columns: Columns): ScoreUnit | undefined {
+  const found = new Set(
+    (columns.get('unit') ?? []).map(value =>
+      typeof value === 'string' && Object.hasOwn(kinds, value) ? kinds[value] : undefined,
+    ),
+  );
+  if (found.has(undefined)) return undefined;
+  if (found.size > 1)
+    throw badScores('its units are users in some rows and records in others', 'Audit them apart');
+  return [...found][0];
+}
+
+/** What the rows say of the unit beside what the header says. */
+function withKind(header: ScoreHeader, columns: Columns): ScoreHeader {
+  return { ...header, unit: agreed('unit', [header.unit, kindsIn(columns)]) };
+}
+
 function rowsOf(columns: Columns): CanaryScore[] {
   const found = byRole(columns);
   const [canaries, included, scores] = (['canary', 'included', 'score'] as const).map(role =>
     required(found, role),
   );
-  const { unit, repeats, run } = found;
+  const { repeats, run } = found;
+  const unit = kindsIn(columns) === undefined ? found.unit : undefined;
   return canaries!.map((canary, row) => ({
     canary: word(canary, { role: 'canary', row }),
     included: flag(included![row], row),
@@ -115,12 +136,12 @@ async function readColumns(
 }
 
 /**
- * Reads a file of canary scores: CSV with `# key: value` lines above, JSON lines with a header object, Arrow or Parquet with metadata.
+ * Reads a file of canary scores, where `unit` is the name of a unit or, the same in all rows, `user` or `record`: CSV with `# key: value` lines above, JSON lines with a header object, Arrow or Parquet with metadata.
  *
  * @throws DpError `MISSING_FILE`; `MISSING_COLUMN`; `INVALID_DATA` with the row
  */
 export async function readScores(path: string, format: TableFormat = formatOf(path)): Promise<ReadScores> {
   const { columns, header } = await readColumns(path, format);
   const { sha256 } = await fileDigest(path);
-  return { rows: rowsOf(columns), header, file: { path, sha256 } };
+  return { rows: rowsOf(columns), header: withKind(header, columns), file: { path, sha256 } };
 }

@@ -113,6 +113,35 @@ describe('privacy-unit audit scores', () => {
     });
   });
 
+  it('takes a column unit for the kind of unit where every row names the same, and for names otherwise', async () => {
+    const withUnit = (unit: (row: number) => string, name = 'unit'): string => {
+      const [head, ...lines] = csv().trimEnd().split('\n');
+      return write(
+        `${[`${head},${name}`, ...lines.map((line, row) => `${line},${unit(row)}`)].join('\n')}\n`,
+      );
+    };
+    const record = withUnit(() => 'record');
+    expect(await audit(record, ...claim)).toMatchObject({ code: 3, json: { verdict: 'refuted' } });
+    expect(await audit(record, ...claim, '--unit', 'user')).toMatchObject({ code: 2 });
+    expect(
+      await audit(
+        withUnit(row => `u${row}`),
+        ...claim,
+      ),
+    ).toMatchObject({ code: 3 });
+    const mixed = await audit(
+      withUnit(row => (row % 2 === 0 ? 'user' : 'record')),
+      ...claim,
+    );
+    expect(mixed).toMatchObject({ code: 2, stderr: expect.stringContaining('Audit them apart') });
+    expect(
+      await audit(
+        withUnit(() => 'user', 'unit_id'),
+        ...claim,
+      ),
+    ).toMatchObject({ code: 2 });
+  });
+
   it('takes a registration, a split or a grid, and only one of them', async () => {
     const path = write(csv());
     const cut = write('k_plus: 30\nk_minus: 30\nmethod: f-dp\n', 'yaml');

@@ -188,3 +188,23 @@ export async function startModel(
       'Give a model trained on public text.',
   );
 }
+
+/** How training begins, as commander hands it over. */
+export interface StartingModelOptions extends ModelOptions, StartOptions, LoraOptions {
+  /** Folder of the starting model; a new one where left out. */
+  readonly model?: string;
+  readonly seed: string;
+}
+
+/** The model that training begins with: that of a folder or a new one, with adapters where they are asked for. */
+export async function startingModel(
+  options: StartingModelOptions,
+  { verb, note }: { readonly verb: string; readonly note: (text: string) => void },
+): Promise<LanguageModel> {
+  const { model, seed } = options;
+  if (model !== undefined) return withAdapters(await startModel(model, { ...options, verb }), options);
+  note(
+    'No --model: training starts from random parameters. A model trained on public text needs less privacy.',
+  );
+  return withAdapters(await newModel(options, seed), options);
+}

@@ -1,27 +1,24 @@
 import type { Command } from 'commander';
 import type { Plan } from '../../accounting/plan-entry.ts';
 import { readCanaries, type ReplayInputs } from '../../trainer/index.ts';
-import { count, positive, required } from '../arguments.ts';
+import { count, positive } from '../arguments.ts';
 import type { Surroundings } from '../command.ts';
 import { addEngineOption, chosenEngine, type EngineOption } from '../engines.ts';
 import {
   addLoraOptions,
   addStartOptions,
-  startModel,
-  withAdapters,
-  type LoraOptions,
-  type StartOptions,
+  addModelOptions,
+  startingModel,
+  type StartingModelOptions,
 } from '../models.ts';
 import { addTableOptions, readUserTable, type TableOptions } from '../table.ts';
 import { usersForPlan } from '../training-data.ts';
 
 /** What a run is repeated with, as commander hands it over. */
-export interface LedgerReplayOptions extends TableOptions, LoraOptions, StartOptions, EngineOption {
+export interface LedgerReplayOptions extends TableOptions, StartingModelOptions, EngineOption {
   readonly table?: string;
-  readonly model?: string;
   readonly learningRate?: number;
   readonly checkpointEvery: number;
-  readonly seed: string;
   readonly replaySteps?: number;
   readonly canaries?: string;
   readonly sameArithmetic?: true;
@@ -32,7 +29,7 @@ export function addLedgerReplayOptions(command: Command): Command {
   command
     .optionsGroup('Repeating the run (with --key):')
     .option('--table <file>', 'table of the run: trains again, noise and all (default: nothing is trained)')
-    .option('--model <folder>', 'starting model of the run (required with --table)')
+    .option('--model <folder>', 'starting model of the run (default: a new one, as for train)')
     .option('--canaries <file>', 'canaries.jsonl of the run, where it planted some (default: none)')
     .option('--replay-steps <n>', 'steps to repeat from the first (default: all)', count('--replay-steps'))
     .option(
@@ -45,8 +42,8 @@ export function addLedgerReplayOptions(command: Command): Command {
       positive('--learning-rate'),
     )
     .option('--checkpoint-every <n>', 'steps between its checkpoints', count('--checkpoint-every'), 10)
-    .option('--seed <text>', 'seed of its adapters', '42');
-  return addEngineOption(addTableOptions(addLoraOptions(addStartOptions(command))));
+    .option('--seed <text>', 'seed of its new parameters and adapters', '42');
+  return addModelOptions(addEngineOption(addTableOptions(addLoraOptions(addStartOptions(command)))));
 }
 
 const verb = 'repeat the run';
@@ -56,11 +53,10 @@ export function ledgerReplay(
   options: LedgerReplayOptions,
   { signal, note, progress }: Surroundings,
 ): ((plan: Plan) => Promise<ReplayInputs>) | undefined {
-  const { table, checkpointEvery, learningRate, seed, replaySteps, sameArithmetic, canaries } = options;
+  const { table, checkpointEvery, learningRate, replaySteps, sameArithmetic, canaries } = options;
   if (table === undefined) return undefined;
-  const folder = required(options.model, { verb, name: '--model', example: 'public-model' });
   return async plan => {
-    const model = withAdapters(await startModel(folder, { ...options, verb }), { ...options, seed });
+    const model = await startingModel(options, { verb, note });
     const { records } = await readUserTable(table, { ...options, needsText: true });
     const { users } = usersForPlan(records, { plan, tokenizer: model.tokenizer, evaluationRecords: 1 });
     progress.stage('repeating the run');

@@ -8,7 +8,7 @@ import {
   type Plan,
   type Statement,
 } from '../../accounting/plan-entry.ts';
-import { planWithCanaries, train, type LanguageModel } from '../../trainer/index.ts';
+import { planWithCanaries, train } from '../../trainer/index.ts';
 import { count, positive, required } from '../arguments.ts';
 import { canaryAudit, canaryRequest, type CanaryOptions } from '../canaries.ts';
 import { addBreakLockOption, noteBrokenLock, type BreakLockOption } from '../break-lock.ts';
@@ -20,10 +20,8 @@ import {
   addModelOptions,
   addSaveOptions,
   addStartOptions,
-  newModel,
   saveOptionsOf,
-  startModel,
-  withAdapters,
+  startingModel,
   type LoraOptions,
   type ModelOptions,
   type SaveOptions,
@@ -61,19 +59,6 @@ interface TrainCommandOptions
   readonly signWith?: string;
 }
 
-async function startingModel(
-  options: TrainCommandOptions,
-  note: (text: string) => void,
-): Promise<LanguageModel> {
-  const { model, seed } = options;
-  if (model !== undefined)
-    return withAdapters(await startModel(model, { ...options, verb }), { ...options, seed });
-  note(
-    'No --model: training starts from random parameters. A model trained on public text needs less privacy.',
-  );
-  return withAdapters(await newModel(options, seed), { ...options, seed });
-}
-
 /** Writes the statement in both forms beside the model. */
 export function writeStatement(folder: string, statement: Statement): void {
   writeWhole(join(folder, 'statement.json'), renderJson(statement));
@@ -98,7 +83,7 @@ async function run(
     await verifyTable(selected, signal);
   }
   const { records } = await readUserTable(paths.table, { ...options, needsText: true });
-  const model = await startingModel(options, note);
+  const model = await startingModel(options, { verb, note });
   const save = saveOptionsOf(options, model);
   const { evaluationRecords, checkpointEvery, learningRate, signWith } = options;
   const data = usersForPlan(records, { plan, tokenizer: model.tokenizer, evaluationRecords });

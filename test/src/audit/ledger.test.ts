@@ -135,6 +135,10 @@ describe('audit ledger', () => {
     });
   });
 
+  it('concludes nothing from a repetition that began with another model', async () => {
+    expect((await audit(ledger, '--key', key, '--table', table)).code).toBe(4);
+  });
+
   it('ends with 2 for bad input', async () => {
     const cases: string[][] = [
       [join(folder, 'none.jsonl')],
@@ -144,7 +148,6 @@ describe('audit ledger', () => {
       [ledger, '--epsilon', '-1'],
       [ledger, '--key', table],
       [ledger, '--table', table],
-      [ledger, '--key', key, '--table', table],
       [ledger, '--significance', '2'],
     ];
     for (const argv of cases) expect((await audit(...argv)).code, argv.join(' ')).toBe(2);

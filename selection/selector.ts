@@ -34,6 +34,9 @@ interface RowRange {
   readonly end: number;
 }
 
+/** What is known of a record: nothing, that its K is written, that it is among the best. */
+const [unmarked, hasKey, taken] = [0, 1, 2];
+
 /**
  * Applies one rule to one user after the other, reusing its buffers.
  *
@@ -48,7 +51,7 @@ export class Selector {
   /** A copy of `#primary` to be moved about. */
   #values: Float64Array = new Float64Array(0);
   #keys: Uint32Array = new Uint32Array(0);
-  #hasKey: Uint8Array = new Uint8Array(0);
+  #marks: Uint8Array = new Uint8Array(0);
   #order: Int32Array = new Int32Array(0);
   #rows: Int32Array = new Int32Array(0);
   /** The user's rows stand in `#rows` from here on. */
@@ -110,10 +113,21 @@ export class Selector {
     return limit;
   }
 
-  /** The first `limit` by number, and by key where the last of them tie. */
-  #emitBest(limit: number, target: { out: Int32Array; at: number }): void {
+  /** The first `limit` by number, and by key where the last of them tie; in the order in which they stand. */
+  #emitBest(limit: number, { out, at }: { out: Int32Array; at: number }): void {
     const last = this.#valueAt(limit);
-    const [primary, order] = [this.#primary, this.#order];
+    const isTaken = this.#takeTies(last, limit);
+    const [primary, rows, start] = [this.#primary, this.#rows, this.#start];
+    let next = at;
+    for (let i = 0; i < this.#count; i++) {
+      const value = primary[i]!;
+      if (value < last || (value === last && isTaken[i] === taken)) out[next++] = rows[start + i]!;
+    }
+  }
+
+  /** Marks those of the records that tie at the last number which belong to the first `limit`. */
+  #takeTies(last: number, limit: number): Uint8Array {
+    const [primary, order, marks] = [this.#primary, this.#order, this.#marks];
     let best = 0;
     let ties = 0;
     for (let i = 0; i < this.#count; i++) {
@@ -122,11 +136,8 @@ export class Selector {
     }
     const missing = limit - best;
     if (missing < ties) this.#partition(missing, ties);
-    this.#emit(order, missing, target);
-    const { out, at } = target;
-    const [rows, start] = [this.#rows, this.#start];
-    let next = at + missing;
-    for (let i = 0; i < this.#count; i++) if (primary[i]! < last) out[next++] = rows[start + i]!;
+    for (let i = 0; i < missing; i++) marks[order[i]!] = taken;
+    return marks;
   }
 
   #emit(order: Int32Array, length: number, { out, at }: { out: Int32Array; at: number }): void {
@@ -205,7 +216,7 @@ export class Selector {
     this.#count = count;
     this.#user = user;
     this.#isUserSet = false;
-    for (let i = 0; i < count; i++) this.#hasKey[i] = 0;
+    for (let i = 0; i < count; i++) this.#marks[i] = unmarked;
   }
 
   /** One loop for each kind of order: asking which it is for every row costs as much as a short hash. */
@@ -230,9 +241,9 @@ export class Selector {
 
   #keyAt(position: number): number {
     const at = position * keyWords;
-    if (this.#hasKey[position] === 0) {
+    if (this.#marks[position] === unmarked) {
       this.#writeKey(this.#rows[this.#start + position]!, { out: this.#keys, at });
-      this.#hasKey[position] = 1;
+      this.#marks[position] = hasKey;
     }
     return at;
   }
@@ -259,7 +270,7 @@ export class Selector {
     this.#order = new Int32Array(capacity);
     this.#primary = new Float64Array(capacity);
     this.#values = new Float64Array(capacity);
-    this.#hasKey = new Uint8Array(capacity);
+    this.#marks = new Uint8Array(capacity);
     this.#keys = new Uint32Array(capacity * keyWords);
   }
 

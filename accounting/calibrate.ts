@@ -57,7 +57,8 @@ export function calibrateNoise(options: CalibrationOptions): Calibration {
     !question.spent?.length &&
     question.sampling === undefined;
   const close = isClosed ? 1e-10 : tolerance;
-  const found = isSettled(guess, question) ? guess : search(question, { start: guess.at, tolerance: close });
+  const { at: start, slope } = guess;
+  const found = isSettled(guess, question) ? guess : search(question, { start, slope, tolerance: close });
   if (found.value > 0) throw tooLittle(question, found.answer);
   return { noiseMultiplier: Math.exp(found.at), epsilon: found.answer };
 }
@@ -119,25 +120,43 @@ function checked(options: CalibrationOptions): Question {
   return { ...options, ...target, noiseMultiplier: 1 };
 }
 
+/** Where to begin, and how fast the answer falls there in logarithms: like 1/noise where that is not known. */
+interface Guess {
+  readonly at: number;
+  readonly slope?: number | undefined;
+}
+
 /** A trial and the interval behind its value. */
-interface Answered extends Trial {
+interface Answered extends Trial, Guess {
   readonly answer: Interval;
 }
 
 /** Reports ask the same function, so a calibrated plan can't exceed its target later. */
-function search(question: Question, options: { start: number; tolerance: number }): Answered {
+function search(
+  question: Question,
+  options: { start: number; slope?: number | undefined; tolerance: number },
+): Answered {
+  const { start, slope = -1, tolerance: close } = options;
   const answers = new Map<number, Interval>();
   const excess = (logNoise: number): number => {
     const answer = answerOf({ ...question, noiseMultiplier: Math.exp(logNoise) });
     answers.set(logNoise, answer);
     return Math.log(answer.upper / question.epsilon);
   };
-  const found = findThreshold(excess, { ...options, slope: -1, limits });
-  return { ...found, answer: answers.get(found.at)! };
+  const found = findThreshold(excess, { start, slope, tolerance: close, limits });
+  return { ...found, slope: slopeOf(answers), answer: answers.get(found.at)! };
+}
+
+/** Of the last two trials; undefined where they tell none. */
+function slopeOf(answers: ReadonlyMap<number, Interval>): number | undefined {
+  const [before, last] = [...answers].slice(-2);
+  if (before === undefined || last === undefined) return undefined;
+  const slope = Math.log(last[1].upper / before[1].upper) / (last[0] - before[0]);
+  return Number.isFinite(slope) && slope < 0 ? slope : undefined;
 }
 
 /** Logarithm of a noise multiplier to start from, got cheaply: from RDP, or from the record's share of the budget. */
-function firstGuess(question: Question): Pick<Answered, 'at'> | Answered {
+function firstGuess(question: Question): Guess | Answered {
   const { epsilon, delta, samplingProbability, steps, groupSize, conversion, accountant } = question;
   if (conversion === 'lemma' && groupSize > 1) {
     const spent = totalSpent(question.spent);
@@ -153,11 +172,14 @@ function firstGuess(question: Question): Pick<Answered, 'at'> | Answered {
   if (isPlain || conversion === 'rdp' || accountant === 'rdp' || question.neighbours === 'replace')
     return { at: start };
   const guess = search({ ...question, accountant: 'rdp', sampling: undefined }, { start, tolerance: 0.02 });
-  return question.sampling === undefined ? guess : { at: guess.at };
+  if (question.sampling === undefined) return guess;
+  // The laws of other samplings cost much more than that of plain Poisson sampling, which is close to them and as steep.
+  const { at, slope } = search({ ...question, sampling: undefined }, { start: guess.at, tolerance: 0.01 });
+  return { at, slope };
 }
 
 /** True where RDP alone allows the least noise there is; sharper bounds can't allow less. */
-function isSettled(guess: Pick<Answered, 'at'> | Answered, { accountant }: Question): guess is Answered {
+function isSettled(guess: Guess | Answered, { accountant }: Question): guess is Answered {
   return 'answer' in guess && guess.at <= limits[0] && guess.value <= 0 && accountant !== 'pld';
 }
 

@@ -115,7 +115,9 @@ function statedEpsilon(plan: Plan, steps: number): PlanEpsilon {
       : convertGroup(run, conversionOf(plan));
   const { bound, byAccountant } = converted;
   const answer = { epsilon: { lower: bound.lower ?? 0, upper: bound.upper }, byAccountant };
-  if (!('stepsPerEpoch' in sampler)) return answer;
+  // A conversion without a lower bound has none for fewer steps either.
+  const isUpperAlone = bound.lower === undefined && Object.keys(byAccountant).length === 0;
+  if (!('stepsPerEpoch' in sampler) || isUpperAlone) return answer;
   const { stepsPerEpoch } = sampler;
   const whole = stepsPerEpoch * wholeEpochs(steps / stepsPerEpoch, plan.steps / stepsPerEpoch);
   return whole === steps ? answer : withLower(answer, statedEpsilon(plan, whole));

@@ -36,7 +36,10 @@ export interface CanaryAudit {
 }
 
 /** Audits the scores that a run wrote, as `audit scores` does, against the ε that it states; undefined without canaries. */
-export async function canaryAudit(result: TrainingResult, out: string): Promise<CanaryAudit | undefined> {
+export async function canaryAudit(
+  result: Pick<TrainingResult, 'canaries' | 'epsilon' | 'delta'>,
+  out: string,
+): Promise<CanaryAudit | undefined> {
   if (result.canaries === null) return undefined;
   const { scores, recordsPerCanary } = result.canaries;
   const path = join(out, 'scores.csv');
@@ -55,7 +58,10 @@ export async function canaryAudit(result: TrainingResult, out: string): Promise<
   }
 }
 
-async function reportOn(path: string, { epsilon, delta }: TrainingResult): Promise<AuditReport> {
+async function reportOn(
+  path: string,
+  { epsilon, delta }: Pick<TrainingResult, 'epsilon' | 'delta'>,
+): Promise<AuditReport> {
   const claim = testedClaim({ epsilon: epsilon.upper, delta });
   const { rows, header, file } = await readScores(path);
   const { options } = scoreOptions({}, { claim, header, canaries: rows.length });

@@ -1,4 +1,4 @@
-import { existsSync, linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { DpError } from '../accounting/check.ts';
@@ -104,6 +104,16 @@ function removeLock(folder: string, { breaks }: { breaks: boolean }): void {
   rmSync(path, { force: true });
 }
 
+/** Removes what runs left that were killed while they took the lock. */
+function sweep(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    if (!name.startsWith(`${lockName}.`)) continue;
+    const path = join(folder, name);
+    const holder = readHolder(path);
+    if (holder === undefined || standingOf(holder) === 'over') rmSync(path, { force: true });
+  }
+}
+
 /**
  * Makes a folder this run's own until the returned function is called. The lock of a process that has died
  * is taken over. A ledger looks at its own length before every line besides, so that two runs that
@@ -123,6 +133,7 @@ export function lockFolder(folder: string, options: { breaks: boolean }): () => 
   } finally {
     rmSync(temporary, { force: true });
   }
+  sweep(folder);
   return () => {
     // Whoever broke this lock has one there now.
     if (existsSync(path) && readFileSync(path, 'utf8') === text) rmSync(path, { force: true });

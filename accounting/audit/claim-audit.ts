@@ -7,7 +7,7 @@ import {
   impliedEpsilon,
   isUnlikePoisson,
   judge,
-  profileIntervals,
+  judgedPoints,
   type Judgement,
 } from './claim-judge.ts';
 import { givesPrint, readPrinted, type PrintedNumber } from './claim-printed.ts';
@@ -15,7 +15,7 @@ import { statementOf } from './claim-statement.ts';
 import { conventionTexts, rhoEpsilons } from './conventions.ts';
 import { explain, isStatedMatch, type Explanation } from './explain.ts';
 import { findingsOf } from './findings.ts';
-import { strongestVerdict, verdictFor, type VerdictDetail } from './verdict.ts';
+import { strongestVerdict, verdictFor, type Reason, type VerdictDetail } from './verdict.ts';
 
 /**
  * Audits a claim on paper: recomputes epsilon from the stated settings, searches for the reading that gives the printed number,
@@ -57,20 +57,17 @@ export function auditClaim(claim: Claim): ClaimAudit {
       ? undefined
       : explain(judgement.best.settings, { claimed, records, epsilon: roughly });
   const implied = explainImplied(claim, { claimed, judgement });
-  const detail = detailOf(claim, {
-    claimed,
-    judgement,
-    explanation,
-    isImplied: implied !== null,
-    epsilon: roughly,
-  });
+  const reasons = findingsOf({ claim, claimed, judgement, explanation, epsilon: roughly });
+  const isImplied = implied !== null;
+  const judged = detailOf(claim, { claimed, judgement, explanation, isImplied, epsilon: roughly });
+  const detail = unlessBroken(judged, reasons);
   return {
     verdict: verdictFor(detail),
     detail,
     subject: claim.subject.name ?? 'the claim',
     statement: statementOf(claim, judgement),
     claimed: { epsilon: claimed?.stands ?? null, delta: guarantee.delta },
-    reasons: findingsOf({ claim, claimed, judgement, explanation, epsilon: roughly }),
+    reasons,
     recomputed: recomputedOf(claim, { judgement, explanation, epsilon: roughly }),
     readings: explanation?.readings.slice(0, mostReadings) ?? [],
     explanation: explanation?.text ?? implied,
@@ -114,19 +111,33 @@ function detailOf(
   const details: VerdictDetail[] = [judgement.detail];
   if (claimed !== null && isRefutedByOthers(claim, claimed)) details.push('refuted');
   // A point is judged in the reading that is best for privacy, so one beyond it is beyond all.
-  const points = profileIntervals(claim, { ...judgement, epsilon });
-  if (points.some(({ point, found }) => found.lower > point.epsilon)) details.push('privacy_overstated');
+  const points = judgedPoints(claim, { ...judgement, epsilon });
+  if (points.some(({ isBeyond }) => isBeyond)) details.push('privacy_overstated');
   const found = strongestVerdict(details);
   if (found !== 'consistent') return found;
   const isGiven = isImplied || (explanation?.readings.some(isStatedMatch) ?? false);
   return isGiven ? 'consistent' : 'privacy_understated';
 }
 
-/** A bound at a smaller delta says nothing about the claim's. */
+/**
+ * A number that holds is no guarantee where something that the number does not see breaks it. A delta that is too large promises
+ * little, but what it promises holds.
+ */
+function unlessBroken(detail: VerdictDetail, reasons: readonly Reason[]): VerdictDetail {
+  const holds = detail === 'consistent' || detail === 'privacy_understated';
+  const isBroken = reasons.some(({ level, field }) => level === 'error' && field !== '/guarantee/delta');
+  return holds && isBroken ? 'conditional' : detail;
+}
+
+/** What is likelier than this to be chance refutes nothing. */
+const leastConfidence = 0.9;
+
+/** A bound at a smaller delta, such as 0, says nothing about the claim's; one without a delta is taken to be at the claim's. */
 function isRefutedByOthers({ evidence, guarantee }: Claim, { stands }: PrintedNumber): boolean {
   if (evidence.kind !== 'lower_bound' || evidence.epsilon === null) return false;
   const isComparable = guarantee.delta === null || (evidence.delta ?? guarantee.delta) >= guarantee.delta;
-  return isComparable && evidence.epsilon > stands.upper;
+  const isSure = (evidence.confidence ?? 1) >= leastConfidence;
+  return isComparable && isSure && evidence.epsilon > stands.upper;
 }
 
 /** Which conversion of a claimed rho or mu gives the printed epsilon, where no mechanism is stated. */

@@ -28,15 +28,17 @@ const both = (event: DpEvent): EventPair => ({ lower: event, upper: event });
  * only (Ganesh, arXiv 2508.15089). Where several records of a unit are sampled and no group bound is known, one record bounds from below.
  */
 export function runEvents(run: RunSettings, neighbours: Neighbours): EventPair {
-  const pair = eventsOf(run, neighbours);
-  return run.isBounded ? pair : { ...pair, upper: undefined };
+  const { lower, upper } = eventsOf(run, neighbours);
+  return {
+    lower: run.isAmplified ? undefined : lower,
+    upper: run.isBounded ? upper : undefined,
+  };
 }
 
 function eventsOf(run: RunSettings, neighbours: Neighbours): EventPair {
   const { noise, steps, groupSize: records } = run;
   if (!(noise > 0)) return unknown;
-  if (run.law === 'laplace')
-    return both(repeat({ kind: 'laplace', noiseMultiplier: noise / records }, steps));
+  if (run.law === 'laplace') return laplaceEvents(run);
   if (run.sampling === 'none' || (run.rate === 1 && run.sampling === 'poisson'))
     return both(repeat(gaussianEvent(noise / records), steps));
   switch (run.sampling) {
@@ -51,6 +53,13 @@ function eventsOf(run: RunSettings, neighbours: Neighbours): EventPair {
     default:
       return shuffledEvents(run, neighbours);
   }
+}
+
+/** Nothing is said of Laplace noise in batches, but that Poisson sampling does not make it worse. */
+function laplaceEvents({ noise, groupSize, steps, sampling, rate }: RunSettings): EventPair {
+  const event = repeat({ kind: 'laplace', noiseMultiplier: noise / groupSize }, steps);
+  if (sampling === 'none' || (rate === 1 && sampling === 'poisson')) return both(event);
+  return { lower: undefined, upper: sampling === 'poisson' ? event : undefined };
 }
 
 function poissonEvents(run: RunSettings, neighbours: Neighbours): EventPair {
@@ -209,8 +218,10 @@ function certified(event: DpEvent, question: Question): Interval {
   try {
     return epsilonOf(event, { ...question, accountant: accountantFor(event, question) }).epsilon;
   } catch (error) {
-    if (error instanceof DpError && error.code === 'UNSUPPORTED_EVENT') return { lower: 0, upper: Infinity };
-    throw error;
+    if (!(error instanceof DpError && error.code === 'UNSUPPORTED_EVENT')) throw error;
+    if (question.neighbours !== 'replace') return { lower: 0, upper: Infinity };
+    // What replaces a unit may have a gradient of zero.
+    return { lower: certified(event, { ...question, neighbours: 'zero-out' }).lower, upper: Infinity };
   }
 }
 

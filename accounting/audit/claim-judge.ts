@@ -1,10 +1,11 @@
 import type { Interval } from '../accountant.ts';
 import type { Claim, ProfilePoint } from './claim.ts';
 import type { EpsilonOfSettings } from './claim-bounds.ts';
+import { isBeyondEveryReading } from './claim-guard.ts';
 import { bestChoices, missingFacts, openChoices, type MissingFact, type OpenChoice } from './claim-open.ts';
-import type { PrintedNumber } from './claim-printed.ts';
-import { needsOf, rangeOf } from './claim-range.ts';
-import { settle, type Choices, type RunSettings, type Settings } from './claim-settings.ts';
+import { readPrinted, type PrintedNumber } from './claim-printed.ts';
+import { bestFill, needsOf, rangeOf } from './claim-range.ts';
+import { settle, type Choices, type Fill, type RunSettings, type Settings } from './claim-settings.ts';
 import { rhoEpsilons } from './conventions.ts';
 import type { VerdictDetail } from './verdict.ts';
 
@@ -69,9 +70,20 @@ function judgeRange(claim: Claim, question: OpenQuestion): Judgement {
   const range = rangeOf(claim, { missing, epsilon, best, worst: worstChoices(open) });
   const needs =
     claimed === null ? [] : needsOf(claim, { missing, epsilon, choices, most: claimed.stands.upper });
-  const isImpossible = claimed !== null && !isSamplerOpen(open) && range.lower > claimed.stands.upper;
+  const isImpossible = claimed !== null && isImpossibleFor(claim, { ...question, claimed, range });
   const detail = isImpossible ? 'privacy_overstated' : 'unverifiable';
   return { detail, best: undefined, others: [], open, missing, needs, range };
+}
+
+/** Whether no value of what is missing would do; any delta might. */
+function isImpossibleFor(
+  claim: Claim,
+  question: OpenQuestion & { readonly claimed: PrintedNumber; readonly range: Interval },
+): boolean {
+  const { missing, claimed, range } = question;
+  const limit = claimed.stands.upper;
+  if (range.lower <= limit || missing.some(({ fact }) => fact === 'delta')) return false;
+  return isAccused(claim, { ...question, fill: bestFill(claim), limit });
 }
 
 function judgeWorlds(claim: Claim, question: OpenQuestion): Judgement {
@@ -89,20 +101,26 @@ function judgeWorlds(claim: Claim, question: OpenQuestion): Judgement {
   return { detail, best, others, open, missing, needs: [], range };
 }
 
-/**
- * Batches that cover nothing may have been meant to be Poisson sampled; and where it is open how they were formed, putting each unit into
- * one random batch of each epoch can be better for privacy than Poisson sampling, which is worth its time only before an accusation.
- */
+/** Batches that nothing covers may have been meant to be Poisson sampled; an accusation has to hold in every reading. */
 function corrected(
   detail: VerdictDetail,
   options: { readonly claim: Claim; readonly question: OpenQuestion; readonly settings: Settings },
 ): VerdictDetail {
   const { claim, question, settings } = options;
   if (detail === 'borderline') return holdsIfPoisson(settings, question) ? 'conditional' : detail;
-  if (detail !== 'privacy_overstated' || !isSamplerOpen(question.open)) return detail;
-  const allocated = settle(claim, { choices: { ...question.best, sampler: 'balls_in_bins' }, fill: {} })!;
-  const { lower } = (question.roughly ?? question.epsilon)(allocated);
-  return lower > question.claimed!.stands.upper ? detail : 'borderline';
+  if (detail !== 'privacy_overstated') return detail;
+  return isAccused(claim, { ...question, limit: question.claimed!.stands.upper }) ? detail : 'unverifiable';
+}
+
+function isAccused(
+  claim: Claim,
+  options: Pick<OpenQuestion, 'open' | 'best' | 'epsilon' | 'roughly'> & {
+    readonly limit: number;
+    readonly fill?: Fill;
+  },
+): boolean {
+  const { roughly, epsilon, ...question } = options;
+  return isBeyondEveryReading(claim, { ...question, epsilon: roughly ?? epsilon });
 }
 
 /** Nothing proved covers the batches as they were formed, but the claim would hold had they been Poisson sampled. */
@@ -182,21 +200,26 @@ export function asPoisson(settings: Settings): Settings {
   return { ...settings, runs };
 }
 
-/** Then Poisson sampling is not certain to be the best reading. */
-function isSamplerOpen(open: readonly OpenChoice[]): boolean {
-  return open.some(({ key }) => key === 'sampler');
+/** A point of a claimed profile with what was recomputed at its delta. */
+export interface JudgedPoint {
+  readonly point: ProfilePoint;
+  readonly found: Interval;
+  /** Whether it is certainly more than what the digits of the point stand for. */
+  readonly isBeyond: boolean;
 }
 
-/** Points of a claimed profile, each with what was recomputed at its delta; none where the mechanism or its batches aren't known. */
-export function profileIntervals(
+/** Points of a claimed profile; none where the mechanism is not known, or words are open of which no reading is the best. */
+export function judgedPoints(
   { guarantee }: Claim,
   { best, open, epsilon }: Pick<Judgement, 'best' | 'open'> & { readonly epsilon: EpsilonOfSettings },
-): { readonly point: ProfilePoint; readonly found: Interval }[] {
-  if (best === undefined || guarantee.profile === null || isSamplerOpen(open)) return [];
-  return guarantee.profile.map(point => ({
-    point,
-    found: epsilon({ ...best.settings, delta: point.delta }),
-  }));
+): JudgedPoint[] {
+  const isOpen = open.some(({ key }) => key === 'sampler' || key === 'adjacency' || key === 'relative');
+  if (best === undefined || guarantee.profile === null || isOpen) return [];
+  return guarantee.profile.map(point => {
+    const found = epsilon({ ...best.settings, delta: point.delta });
+    const { stands } = readPrinted(point.epsilon, guarantee.relation);
+    return { point, found, isBeyond: found.lower > stands.upper };
+  });
 }
 
 /** Only rho or mu: what they imply is judged. */
@@ -216,7 +239,8 @@ function judgeWithoutMechanism(claim: Claim, { claimed }: JudgeOptions): Judgeme
   if (implied === undefined || claimed === null)
     return { detail: 'unverifiable', ...nothing, missing, range: implied ?? { lower: 0, upper: Infinity } };
   const limit = claimed.stands.upper;
-  if (implied.lower > limit) return { detail: 'privacy_overstated', ...nothing, missing, range: implied };
+  // rho and mu are bounds themselves, so a smaller epsilon may have a proof of its own.
+  if (implied.lower > limit) return { detail: 'unverifiable', ...nothing, missing, range: implied };
   const detail = implied.upper <= limit ? 'consistent' : 'borderline';
   return { detail, ...nothing, missing: [], range: implied };
 }

@@ -1,8 +1,11 @@
 import type { Claim, ClaimMechanism } from './claim.ts';
 import {
   isCorrelated,
+  isGroup,
   isRecordSampled,
   isSampled,
+  isSamplerOpen,
+  isWorkersOpen,
   neighboursOf,
   numbersOf,
   roundSteps,
@@ -28,9 +31,9 @@ export interface MissingFact {
 
 type ChoiceMaker = (mechanism: ClaimMechanism, claim: Claim) => Omit<OpenChoice, 'field'> | undefined;
 
-const batchForming: ChoiceMaker = ({ sampler, kind }) => {
-  const isOpen = sampler.kind === null || sampler.kind === 'unknown' || sampler.kind === 'min_separation';
-  if (kind !== 'dp_sgd' || !isOpen || sampler.rate === 1) return undefined;
+const batchForming: ChoiceMaker = mechanism => {
+  const { sampler } = mechanism;
+  if (!isSampled(mechanism) || !isSamplerOpen(sampler.kind) || sampler.rate === 1) return undefined;
   return {
     key: 'sampler',
     question: 'How were batches formed: by Poisson sampling, of fixed size, or from a shuffled table?',
@@ -44,7 +47,8 @@ const batchForming: ChoiceMaker = ({ sampler, kind }) => {
 };
 
 const clipping: ChoiceMaker = ({ clip, kind }, claim) => {
-  if (kind !== 'dp_sgd' || clip.per !== null || !isRecordSampledIfChosen(claim)) return undefined;
+  const isTold = clip.per === 'unit' || clip.per === 'example';
+  if (kind !== 'dp_sgd' || isTold || !isRecordSampledIfChosen(claim)) return undefined;
   return {
     key: 'clip',
     question: `Was the gradient clipped once per ${claim.unit.kind}, or per record?`,
@@ -76,9 +80,14 @@ const rounding: ChoiceMaker = mechanism => {
   };
 };
 
-const noiseScale: ChoiceMaker = ({ noise, clip }, claim) => {
+const noiseScale: ChoiceMaker = (mechanism, claim) => {
+  const { noise, clip } = mechanism;
   const isDoubtful =
-    noise.applied_to === 'mean' || clip.per === 'microbatch' || neighboursOf(claim, {}) === 'replace';
+    noise.applied_to === 'mean' ||
+    clip.per === 'microbatch' ||
+    clip.per === 'batch' ||
+    isCorrelated(mechanism) ||
+    neighboursOf(claim, {}) === 'replace';
   if (noise.relative_to !== null || noise.multiplier === null || !isDoubtful) return undefined;
   const relativeToClip = { value: 'clip', text: 'the noise multiplier is relative to the clip norm' };
   const toSensitivity = { value: 'sensitivity', text: 'the noise multiplier is relative to the sensitivity' };
@@ -86,19 +95,37 @@ const noiseScale: ChoiceMaker = ({ noise, clip }, claim) => {
     key: 'relative',
     question:
       'Is the noise multiplier relative to the clip norm, or to the sensitivity of what it was added to?',
-    options: noise.applied_to === 'mean' ? [relativeToClip, toSensitivity] : [toSensitivity, relativeToClip],
+    // Where a sensitivity is stated in units of the clip norm, that is what is meant, however much better the other one is.
+    options:
+      noise.applied_to === 'mean' || isCorrelated(mechanism)
+        ? [relativeToClip, toSensitivity]
+        : [toSensitivity, relativeToClip],
   };
 };
 
-const microbatches: ChoiceMaker = ({ clip }) =>
-  clip.per !== 'microbatch' || clip.microbatch_size !== null
+const sensitivityScope: ChoiceMaker = (mechanism, claim) =>
+  mechanism.noise.relative_to !== 'sensitivity' ||
+  claim.unit.max_records_per_unit === 1 ||
+  !isRecordSampled(claim, mechanism, { clip: 'example' })
+    ? undefined
+    : {
+        key: 'scope',
+        question: `Is the sensitivity that of one ${claim.unit.kind} with all its records, or of one record?`,
+        options: [
+          { value: 'unit', text: `the sensitivity is that of one ${claim.unit.kind} with all its records` },
+          { value: 'record', text: 'the sensitivity is that of one record' },
+        ],
+      };
+
+const microbatches: ChoiceMaker = ({ clip }, { unit }) =>
+  clip.per !== 'microbatch' || (clip.microbatch_size !== null && !isGroup(unit.kind))
     ? undefined
     : {
         key: 'microbatch',
         question: 'How many examples had a microbatch that was clipped as a whole?',
         options: [
-          { value: 'one', text: 'each microbatch held one example' },
-          { value: 'many', text: 'a microbatch held several examples' },
+          { value: 'one', text: 'each microbatch held one example, or those of one unit' },
+          { value: 'many', text: 'a microbatch held examples of several units' },
         ],
       };
 
@@ -145,6 +172,7 @@ const makers: readonly (readonly [field: string, maker: ChoiceMaker])[] = [
   ['clip/per', clipping],
   ['rounding', rounding],
   ['noise/relative_to', noiseScale],
+  ['noise/relative_to', sensitivityScope],
   ['clip/microbatch_size', microbatches],
   ['clip/norm', layers],
   ['noise/seeds', workerSeeds],
@@ -208,7 +236,8 @@ export function bestChoices(open: readonly OpenChoice[]): Choices {
 export function missingFacts(claim: Claim, choices: Choices): MissingFact[] {
   const found = new Map<OpenFact, MissingFact>();
   const add = (fact: OpenFact, field: string): void => {
-    if (!found.has(fact)) found.set(fact, { fact, field, question: questions[fact] });
+    const question = questionsOfFields[field.replace(/^\/mechanisms\/\d+\//, '')] ?? questions[fact];
+    if (!found.has(fact)) found.set(fact, { fact, field, question });
   };
   if (claim.guarantee.delta === null) add('delta', '/guarantee/delta');
   claim.mechanisms.forEach((mechanism, index) => {
@@ -230,19 +259,32 @@ const questions: Readonly<Record<OpenFact, string>> = {
     'What is the sensitivity of the whole release: tree or matrix, restarts, participations of a unit?',
 };
 
+const questionsOfFields: Readonly<Record<string, string>> = {
+  'noise/workers': 'How many workers added noise, and what was the noise multiplier of all of it?',
+  'sampler/min_separation':
+    'Into how many classes were units divided: how many steps apart could one take part?',
+};
+
 function missingOf(claim: Claim, mechanism: ClaimMechanism, choices: Choices): [OpenFact, string][] {
   const { noise, units, batch, rate, steps, sensitivity } = numbersOf(mechanism, { choices, fill: {} });
   const missing: [OpenFact, string][] = [];
-  if (noise === null) missing.push(['noise', 'noise/multiplier']);
+  if (noise === null)
+    missing.push(['noise', isWorkersOpen(mechanism) ? 'noise/workers' : 'noise/multiplier']);
   if (sensitivity === null && isCorrelated(mechanism)) missing.push(['sensitivity', 'sensitivity']);
-  if (rate === null) missing.push(missingRate(units, batch));
+  const isCycleOpen = isSampled(mechanism) && isCyclicOpen(mechanism);
+  if (rate === null && !isCycleOpen) missing.push(missingRate(units, batch));
   const isEpochs = mechanism.epochs !== null && rate === null;
-  if (steps === null && !isEpochs) missing.push(['steps', 'steps']);
+  if (isCycleOpen) missing.push(['steps', 'sampler/min_separation']);
+  else if (steps === null && !isEpochs) missing.push(['steps', 'steps']);
   if (isNoiseOnMean(mechanism, choices) && batch === null && (units === null || rate === null))
     missing.push(['batch', 'sampler/batch_size']);
   const hasRecords = claim.unit.max_records_per_unit !== null || !isRecordSampled(claim, mechanism, choices);
   if (!hasRecords) missing.push(['records', '/unit/max_records_per_unit']);
   return missing;
+}
+
+function isCyclicOpen({ sampler }: ClaimMechanism): boolean {
+  return sampler.kind === 'cyclic_poisson' && sampler.min_separation === null;
 }
 
 function missingRate(units: number | null, batch: number | null): [OpenFact, string] {

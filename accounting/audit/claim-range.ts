@@ -50,7 +50,8 @@ function batchOf({ mechanisms }: Claim): number | null {
   return mechanisms.find(({ sampler }) => sampler.batch_size !== null)?.sampler.batch_size ?? null;
 }
 
-function bestFill(claim: Claim): Fill {
+/** Values of missing numbers that are best for privacy; a noise multiplier has none. */
+export function bestFill(claim: Claim): Fill {
   const units = unitsOf(claim);
   return { steps: 1, records: 1, delta: units === null ? mostDelta : Math.min(mostDelta, 1 / units) };
 }

@@ -31,6 +31,8 @@ export interface RunSettings {
   readonly groupSize: number;
   /** Whether an upper bound is known at all. */
   readonly isBounded: boolean;
+  /** Whether batches may have amplified in a way that no lower bound here covers. */
+  readonly isAmplified: boolean;
 }
 
 /** Runs of which the best one was released. */
@@ -72,9 +74,11 @@ export interface MechanismNumbers {
   readonly sensitivity: number | null;
 }
 
-/** Whether a mechanism takes batches of its table. */
-export function isSampled({ kind }: ClaimMechanism): boolean {
-  return kind === 'dp_sgd';
+/** Whether a mechanism takes batches of its table; plain noise does where batches are stated. */
+export function isSampled(mechanism: ClaimMechanism): boolean {
+  if (mechanism.kind === 'dp_sgd') return true;
+  const { kind, rate, batch_size: batch } = mechanism.sampler;
+  return !isCorrelated(mechanism) && (kind !== null || rate !== null || batch !== null);
 }
 
 /** Whether a mechanism is one Gaussian of a given sensitivity. */
@@ -98,16 +102,38 @@ export function numbersOf(
 ): MechanismNumbers {
   const units = mechanism.n_units ?? fill.units ?? null;
   const batch = mechanism.sampler.batch_size ?? fill.batch ?? null;
-  const noise = mechanism.noise.multiplier ?? fill.noise ?? null;
-  const sensitivity = isCorrelated(mechanism) ? (mechanism.sensitivity ?? fill.sensitivity ?? null) : 1;
+  const noise = (isWorkersOpen(mechanism) ? null : mechanism.noise.multiplier) ?? fill.noise ?? null;
+  const isOwnSensitivity = isCorrelated(mechanism) && relativeTo(mechanism, choices) === 'clip';
+  const sensitivity = isOwnSensitivity ? (mechanism.sensitivity ?? fill.sensitivity ?? null) : 1;
   if (!isSampled(mechanism)) {
     const steps = isCorrelated(mechanism) ? 1 : (mechanism.steps ?? 1);
     return { noise, units, batch, rate: 1, steps, sensitivity };
   }
-  const ofBatch = batch !== null && units !== null ? Math.min(1, batch / units) : null;
+  const classes = classesOf(mechanism, choices);
+  const ofBatch =
+    batch !== null && units !== null && classes !== null ? Math.min(1, (batch * classes) / units) : null;
   const rate = mechanism.sampler.rate ?? ofBatch ?? fill.rate ?? null;
-  const steps = mechanism.steps ?? stepsOfEpochs(mechanism, { rate, choices }) ?? fill.steps ?? null;
-  return { noise, units, batch, rate, steps: eligibleSteps(mechanism, steps), sensitivity };
+  const all = mechanism.steps ?? stepsOfEpochs(mechanism, { rate, choices });
+  const steps = (classes === null ? null : eligibleSteps(all, classes)) ?? fill.steps ?? null;
+  return { noise, units, batch, rate, steps, sensitivity };
+}
+
+/**
+ * To what a noise multiplier is relative.
+ *
+ * @example
+ * ```ts
+ * import { claimOf } from 'privacy-unit/accounting/audit';
+ * relativeTo(claimOf({ mechanisms: [{ kind: 'dp_sgd' }] }).mechanisms[0], {}); // 'clip'
+ * ```
+ */
+export function relativeTo({ noise }: ClaimMechanism, choices: Choices): string {
+  return noise.relative_to ?? choices['relative'] ?? 'clip';
+}
+
+/** Whether each of an unknown number of workers added noise. */
+export function isWorkersOpen({ noise }: ClaimMechanism): boolean {
+  return noise.per === 'worker' && noise.workers === null;
 }
 
 function stepsOfEpochs(
@@ -136,10 +162,21 @@ export function roundSteps(epochs: number, perEpoch: number, rounding: string): 
   return Math.floor(Math.floor(exact) * epochs);
 }
 
-/** Cyclic Poisson: a unit can take part in every b-th step only. */
-function eligibleSteps({ sampler }: ClaimMechanism, steps: number | null): number | null {
-  if (sampler.kind !== 'cyclic_poisson' || steps === null) return steps;
-  return Math.ceil(steps / (sampler.min_separation ?? 1));
+/** Cyclic Poisson: a unit is in one of b classes, and can take part in every b-th step only; null where b is not stated. */
+function classesOf({ sampler }: ClaimMechanism, choices: Choices): number | null {
+  if (sampler.kind === 'cyclic_poisson') return sampler.min_separation;
+  return isSamplerOpen(sampler.kind) && choices['sampler'] === 'cyclic_poisson'
+    ? (sampler.min_separation ?? 1)
+    : 1;
+}
+
+function eligibleSteps(steps: number | null, classes: number): number | null {
+  return steps === null ? null : Math.ceil(steps / classes);
+}
+
+/** Whether a claim leaves open how batches were formed; a separation alone does not say it. */
+export function isSamplerOpen(kind: ClaimSamplerKind | null): boolean {
+  return kind === null || kind === 'unknown' || kind === 'min_separation';
 }
 
 /**
@@ -192,7 +229,7 @@ function settleRun(
     law: mechanism.kind === 'laplace' ? 'laplace' : 'gaussian',
     sampling: isSampled(mechanism) ? samplingOf(sampler.kind, options.choices) : 'none',
     physicalCap: sampler.physical_cap,
-    noise: (noise / sensitivity) * noiseFactor(claim, mechanism, { ...options, batch }),
+    noise: (noise / sensitivity) * noiseFactor(claim, mechanism, { ...options, batch, groupSize }),
     rate,
     steps,
     epochs: mechanism.epochs === null ? null : Math.floor(mechanism.epochs),
@@ -201,7 +238,15 @@ function settleRun(
     batch,
     groupSize,
     isBounded: clip.per !== 'layer' || options.choices['layer'] !== 'each',
+    isAmplified: isAmplified(mechanism),
   };
+}
+
+/** Correlated noise in steps whose batches may have been drawn at random. */
+function isAmplified(mechanism: ClaimMechanism): boolean {
+  if (!isCorrelated(mechanism)) return false;
+  const { kind, rate } = mechanism.sampler;
+  return kind === null ? rate !== null : kind !== 'min_separation' && kind !== 'fixed_order';
 }
 
 function perEpoch({ sampler }: ClaimMechanism, rate: number): RunSettings['stepsPerEpoch'] {
@@ -233,9 +278,15 @@ function chosenSampling(choices: Choices): RunSampling {
 }
 
 /** Whether several sampled records of one unit count one by one. */
-export function isRecordSampled(claim: Claim, { clip }: ClaimMechanism, choices: Choices): boolean {
-  if (!isGroup(claim.unit.kind)) return false;
-  return (clip.per ?? choices['clip'] ?? 'unit') !== 'unit';
+export function isRecordSampled({ unit }: Claim, { clip }: ClaimMechanism, choices: Choices): boolean {
+  if (!isGroup(unit.kind) && !isSplit(unit)) return false;
+  const isTold = clip.per === 'unit' || clip.per === 'example';
+  return (isTold ? clip.per : (choices['clip'] ?? 'unit')) !== 'unit';
+}
+
+/** A document, or what has no name of its own, that is stated to have several records. */
+function isSplit({ kind, max_records_per_unit: most }: Claim['unit']): boolean {
+  return (kind === 'document' || kind === 'other') && most !== null && most > 1;
 }
 
 function groupSizeOf(
@@ -251,11 +302,11 @@ function groupSizeOf(
 function noiseFactor(
   claim: Claim,
   mechanism: ClaimMechanism,
-  options: { readonly choices: Choices; readonly batch: number | null },
+  options: { readonly choices: Choices; readonly batch: number | null; readonly groupSize: number },
 ): number {
-  const { choices, batch } = options;
+  const { choices, batch, groupSize } = options;
   const { noise, clip } = mechanism;
-  const relative = noise.relative_to ?? choices['relative'] ?? 'clip';
+  const relative = relativeTo(mechanism, choices);
   const isReplaced = neighboursOf(claim, choices) === 'replace';
   const isGrouped = isClippedTogether(mechanism, choices);
   // Under replace a sensitivity is twice the clip norm; so it is where several units are clipped together.
@@ -263,7 +314,8 @@ function noiseFactor(
   const shared = isGrouped && !isReplaced ? 0.5 : 1;
   const onMean = noise.applied_to === 'mean' && relative === 'clip' ? (batch ?? 1) : 1;
   const parts = noise.per === 'microbatch' ? microbatchesOf(batch, clip.microbatch_size) : 1;
-  return doubled * shared * onMean * Math.sqrt(parts) * workerFactor(mechanism, choices);
+  const ofAll = noise.relative_to === 'sensitivity' && choices['scope'] === 'unit' ? groupSize : 1;
+  return doubled * shared * onMean * ofAll * Math.sqrt(parts) * workerFactor(mechanism, choices);
 }
 
 /** Most microbatches that a batch can have; noise on each of them adds up. */
@@ -283,7 +335,7 @@ function microbatchesOf(batch: number | null, size: number | null): number {
  */
 export function isClippedTogether({ clip }: ClaimMechanism, choices: Choices): boolean {
   if (clip.per === 'batch') return true;
-  if (clip.per !== 'microbatch') return false;
+  if (clip.per !== 'microbatch' || choices['microbatch'] === 'one') return false;
   return clip.microbatch_size === null ? choices['microbatch'] === 'many' : clip.microbatch_size > 1;
 }
 

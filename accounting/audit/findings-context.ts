@@ -16,6 +16,18 @@ export interface FindingContext {
   readonly epsilon: EpsilonOfSettings;
 }
 
+/**
+ * Whether the settings alone contradict the claim, in every reading of what is open.
+ *
+ * @example
+ * ```ts
+ * isAccusation({ detail: 'borderline' }); // false
+ * ```
+ */
+export function isAccusation({ detail }: Pick<Judgement, 'detail'>): boolean {
+  return detail === 'privacy_overstated' || detail === 'refuted_for_sampler';
+}
+
 /** One rule of the catalogue; it finds nothing, one thing, or several. */
 export type FindingRule = (context: FindingContext) => readonly Reason[];
 

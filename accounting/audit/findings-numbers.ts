@@ -1,7 +1,8 @@
-import { profileIntervals } from './claim-judge.ts';
+import { judgedPoints } from './claim-judge.ts';
+import type { Settings } from './claim-settings.ts';
 import { isStatedMatch } from './explain.ts';
 import { readPrinted } from './claim-printed.ts';
-import { inWords, type FindingRule } from './findings-context.ts';
+import { inWords, isAccusation, type FindingRule } from './findings-context.ts';
 import type { Reason } from './verdict.ts';
 
 const exact: FindingRule = ({ judgement, claimed }) => {
@@ -18,7 +19,7 @@ const exact: FindingRule = ({ judgement, claimed }) => {
   return [
     {
       code: 'DPC-V1-recomputed',
-      level: isBeyond ? 'error' : 'note',
+      level: isBeyond ? (isAccusation(judgement) ? 'error' : 'warning') : 'note',
       text: `${told}, ${against}`,
       epsilon: best.epsilon,
       source: 'certified interval by inversion of the privacy loss',
@@ -36,8 +37,8 @@ const implied: FindingRule = ({ claim, judgement, claimed }) => {
   return [
     {
       code: 'DPC-V2-conversion',
-      level: isBeyond ? 'error' : 'note',
-      text: `What was claimed as ${rho === null ? `mu ${mu}` : `rho ${rho}`} is epsilon ${inWords(range)} at the stated delta.`,
+      level: isBeyond ? 'warning' : 'note',
+      text: `What was claimed as ${rho === null ? `mu ${mu}` : `rho ${rho}`} is epsilon ${inWords(range)} at the stated delta.${isBeyond ? ` The ${claimed.text} that is claimed does not follow from it; it needs a proof of its own.` : ''}`,
       epsilon: range,
       source: 'arXiv:1605.02065, arXiv:2004.00010',
       field: rho === null ? '/guarantee/mu' : '/guarantee/rho',
@@ -145,16 +146,17 @@ const published: FindingRule = ({ claim, claimed }) => {
   ];
 };
 
-const rho: FindingRule = ({ claim, explanation }) => {
-  const stated = claim.guarantee.rho;
-  const runs = claim.mechanisms;
-  if (stated === null || runs.length === 0 || explanation?.stated['zcdp modern'] === undefined) return [];
-  const recomputed = runs.reduce(
-    (sum, { noise, sensitivity, steps }) =>
-      sum + ((steps ?? 1) * ((sensitivity ?? 1) / (noise.multiplier ?? Infinity)) ** 2) / 2,
-    0,
-  );
-  const printed = readPrinted(stated, claim.guarantee.relation);
+/** rho of plain Gaussians, in units of the move that neighbours make. */
+function rhoOfRuns({ runs, neighbours }: Settings): number {
+  const move = neighbours === 'replace' ? 2 : 1;
+  return runs.reduce((sum, { noise, steps }) => sum + (steps * (move / noise) ** 2) / 2, 0);
+}
+
+const rho: FindingRule = ({ claim: { guarantee }, judgement: { best }, explanation }) => {
+  const isGaussian = explanation?.stated['zcdp modern'] !== undefined;
+  if (guarantee.rho === null || best === undefined || !isGaussian) return [];
+  const recomputed = rhoOfRuns(best.settings);
+  const printed = readPrinted(guarantee.rho, guarantee.relation);
   const isBeyond = recomputed > printed.stands.upper * (1 + 1e-12);
   return [
     {
@@ -169,17 +171,16 @@ const rho: FindingRule = ({ claim, explanation }) => {
 };
 
 const profile: FindingRule = ({ claim, judgement, epsilon }) =>
-  profileIntervals(claim, { ...judgement, epsilon }).map(({ point, found }, index): Reason => {
-    const isBeyond = found.lower > point.epsilon;
-    return {
+  judgedPoints(claim, { ...judgement, epsilon }).map(
+    ({ point, found, isBeyond }, index): Reason => ({
       code: 'DPC-V5-profile-point',
       level: isBeyond ? 'error' : 'note',
       text: `At delta ${point.delta} epsilon is ${inWords(found)}; ${point.epsilon} is claimed.`,
       epsilon: found,
       source: 'certified interval by inversion of the privacy loss',
       field: `/guarantee/profile/${index}`,
-    };
-  });
+    }),
+  );
 
 const centralLimit: FindingRule = ({ claim, explanation }) => {
   const isUsed = /gdp|clt|central/i.test(claim.accounting.method ?? '');

@@ -1,13 +1,14 @@
 import type { ClaimMechanism } from './claim.ts';
 import { asPoisson } from './claim-judge.ts';
 import { isSampled } from './claim-settings.ts';
-import { inWords, type FindingContext, type FindingRule } from './findings-context.ts';
+import { inWords, isAccusation, type FindingContext, type FindingRule } from './findings-context.ts';
 import type { FindingLevel, Reason } from './verdict.ts';
 
 /** Whether the settings as they were run are certainly beyond what was claimed. */
 function isBeyond({ judgement, claimed }: FindingContext): boolean {
   const { best } = judgement;
-  return best !== undefined && claimed !== null && best.epsilon.lower > claimed.stands.upper;
+  if (best === undefined || claimed === null || !isAccusation(judgement)) return false;
+  return best.epsilon.lower > claimed.stands.upper;
 }
 
 function eachSampled(

@@ -11,7 +11,7 @@ const claimWords: Readonly<Record<VerdictDetail, string>> = {
   privacy_overstated: 'overstates the privacy: the stated settings cost more than the claimed epsilon',
   borderline: 'is borderline: the claimed epsilon lies inside the proved interval',
   unverifiable: 'cannot be verified: a fact that moves epsilon is not stated',
-  conditional: 'holds under a condition that is not stated',
+  conditional: 'holds only under a condition that is not shown to be met; see the findings',
   privacy_understated: 'understates the privacy: the stated settings cost less than the claimed epsilon',
   consistent: 'is consistent with what is stated',
 };

@@ -5,7 +5,6 @@ import { parsePlan } from '../../accounting/plan-entry.ts';
 import { readJson, writeWhole } from '../files.ts';
 import { renderJson } from '../output.ts';
 import type { PlannedRun } from './plans.ts';
-import type { StudyFacts } from './findings.ts';
 import type { RunResult } from './results.ts';
 
 const configurationName = 'study.json';
@@ -36,7 +35,7 @@ export function checkStudyFolder(folder: string): void {
   );
 }
 
-function readConfiguration(path: string): ConfigurationFile {
+function readConfigurationFile(path: string): ConfigurationFile {
   const found: ConfigurationFile = JSON.parse(JSON.stringify(readJson(path, 'the study')));
   if (found?.format === 'privacy-unit/study-configuration' && found.version === 1) return found;
   throw new DpError(
@@ -76,9 +75,17 @@ export function checkSameStudy(
 ): void {
   const path = join(folder, configurationName);
   if (!existsSync(path)) return;
-  const there = readConfiguration(path);
+  const there = readConfigurationFile(path);
   checkSame(folder, { there: there.configuration, here: here.configuration });
   checkNotFewer(folder, { there: there.repetitions, here: here.repetitions });
+}
+
+/** What the study in a folder asks; undefined where none was begun. */
+export function readConfiguration(
+  folder: string,
+): Pick<ConfigurationFile, 'configuration' | 'repetitions'> | undefined {
+  const path = join(folder, configurationName);
+  return existsSync(path) ? readConfigurationFile(path) : undefined;
 }
 
 /** Begins the study, or notes that it has more repetitions now. */
@@ -107,40 +114,6 @@ export function readPlannedRuns(folder: string): Map<string, PlannedRun> {
 /** Keeps the plans of all runs before any of them is begun. */
 export function writePlannedRuns(folder: string, runs: readonly PlannedRun[]): void {
   writeWhole(join(folder, plansName), renderJson(runs));
-}
-
-const factsName = 'facts.json';
-
-/** What a report needs beside results: kept, so that one can be written without the table. */
-export interface KeptFacts extends Omit<StudyFacts, 'configuration' | 'repetitions' | 'progress'> {
-  readonly format: 'privacy-unit/study-facts';
-  readonly version: 1;
-  /** Runs that the study makes in all. */
-  readonly runs: number;
-}
-
-/** Keeps what a report needs, before any run is made. */
-export function writeFacts(folder: string, facts: Omit<KeptFacts, 'format' | 'version'>): void {
-  const fixed = { format: 'privacy-unit/study-facts', version: 1 } as const;
-  writeWhole(join(folder, factsName), renderJson({ ...fixed, ...facts }));
-}
-
-/**
- * Reads what a report needs.
- *
- * @throws DpError `INVALID_DATA` where the folder holds no study that has begun to train
- */
-export function readFacts(folder: string): StudyFacts & { readonly runs: number } {
-  const path = join(folder, factsName);
-  if (!existsSync(path) || !existsSync(join(folder, configurationName)))
-    throw new DpError(
-      'INVALID_DATA',
-      `Cannot report on ${folder}: it holds no study that has begun to train. Give the folder of one with --out.`,
-    );
-  const { configuration, repetitions } = readConfiguration(join(folder, configurationName));
-  const kept: KeptFacts = JSON.parse(JSON.stringify(readJson(path, 'the facts of the study')));
-  const { format: _, version: __, ...facts } = kept;
-  return { ...facts, configuration, repetitions };
 }
 
 function resultPath(folder: string, name: string): string {

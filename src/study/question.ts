@@ -10,14 +10,10 @@ import type { ModelOptions, StartOptions } from '../models.ts';
 import type { TableOptions } from '../table.ts';
 
 /** Samplers that a study can calibrate to an epsilon: of shuffled sampling no upper bound is proved. */
-export const studySamplers = [
-  'poisson',
-  'truncated-poisson',
-  'balls-in-bins',
-] as const satisfies SamplerKind[];
+export type StudySampler = Exclude<SamplerKind, 'shuffled'>;
 
-/** One of {@link studySamplers}. */
-export type StudySampler = (typeof studySamplers)[number];
+/** All of them, in the order in which they are listed. */
+export const studySamplers: readonly StudySampler[] = ['poisson', 'truncated-poisson', 'balls-in-bins'];
 
 /** What a study is asked to compare. */
 export interface StudyQuestion {
@@ -73,7 +69,7 @@ export interface Cell {
   readonly recordsPerUser: number;
   readonly strategy: SelectionStrategy;
   /** Absent for Poisson sampling. */
-  readonly sampler?: Exclude<StudySampler, 'poisson'>;
+  readonly sampler?: Exclude<StudySampler, 'poisson'> | undefined;
 }
 
 /** One of the settings that are tried in a cell. */

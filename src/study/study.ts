@@ -18,7 +18,6 @@ import {
   hasResult,
   readPlannedRuns,
   readResult,
-  writeFacts,
   writePlannedRuns,
   writeResult,
   writeStudy,
@@ -27,7 +26,7 @@ import {
 import { byContribution } from './groups.ts';
 import { planStudy, type PlannedRun, type PlannedStudy } from './plans.ts';
 import { settingsOf, type StudyQuestion } from './question.ts';
-import { openReports, reportOf } from './report.ts';
+import { openReports, reportOf, writeFacts } from './report.ts';
 import { makeRun, type RunContext } from './run.ts';
 import { givenModel, openStudySource, ownModel, tokenizerOf } from './source.ts';
 

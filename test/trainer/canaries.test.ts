@@ -17,6 +17,7 @@ import {
 import { commitmentOfCanaries, readCanaries, writeCanaries } from '../../trainer/canaries/canary-file.ts';
 import { openDeviceModel } from '../../trainer/device.ts';
 import { lossesOf } from '../../trainer/evaluate.ts';
+import { subjectNames } from '../../trainer/evidence/statement.ts';
 import { readLedger } from '../../trainer/ledger.ts';
 import { openMechanism } from '../../trainer/mechanism.ts';
 import { openBits } from '../../trainer/randomness.ts';
@@ -249,6 +250,11 @@ describe.each(['user-wise', 'group-privacy'] as const)('train() with canaries: %
     expect(lines.slice(5)).toEqual(
       scores.map(({ canary, included, score }) => `${canary},${Number(included)},${score}`),
     );
+  });
+
+  it('is signed with its scores, and without its coins', () => {
+    expect(subjectNames(folder)).toContain('scores.csv');
+    expect(subjectNames(folder)).not.toContain('canaries.jsonl');
   });
 
   it('is not trained over, and keeps its coins', async () => {

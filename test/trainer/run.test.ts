@@ -152,6 +152,9 @@ describe('openRun()', () => {
       open(folder).close();
     }
     writeFileSync(join(folder, 'run.lock'), '{"host":');
+    // What runs leave that are killed while they take the lock.
+    writeFileSync(join(folder, 'run.lock.4194305-1'), JSON.stringify({ host: hostname(), process: 4194305 }));
+    writeFileSync(join(folder, 'run.lock.4194306-1'), '');
     open(folder).close();
     expect(readdirSync(folder).filter(name => name.startsWith('run.lock'))).toEqual([]);
   });

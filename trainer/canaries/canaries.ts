@@ -140,7 +140,12 @@ export function canaryUsers({ canaries, recordsPerCanary }: CanarySet): UserToke
   }));
 }
 
-/** Names of the canaries that are left out. */
+/**
+ * Names of the canaries that are left out. Their units are drawn and add nothing: with the same draws, a coin moves a step's sum by
+ * one clipped unit and no other's, so the law of a step under one coin and the other is the pair that ε is computed from, under
+ * every sampler that canaries are planted with. A unit that is drawn for nothing may push another out of a batch with a physical
+ * limit; that pair is within the form for `replace` that those batches are counted in.
+ */
 export function absentCanaries({ canaries }: CanarySet): Set<string> {
   return new Set(canaries.filter(({ isIncluded }) => !isIncluded).map(({ name }) => name));
 }

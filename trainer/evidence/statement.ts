@@ -3,6 +3,7 @@ import { join, sep } from 'node:path';
 import { DpError } from '../../accounting/check.ts';
 import { epsilonOfPlan, parsePlan, type Plan } from '../../accounting/plan-entry.ts';
 import { fileDigest } from '../../selection/digest.ts';
+import { scoresFileName } from '../canaries/score-canaries.ts';
 import { canonicalJson } from '../digest.ts';
 import { countNoised, type HeaderEntry, type LedgerEntry } from '../ledger.ts';
 import { readChainContent, type ChainContent } from '../audit/chain.ts';
@@ -70,13 +71,17 @@ export function ledgerLeaves({ bytes }: ChainContent): Uint8Array[] {
   return leaves;
 }
 
-/** Files of a folder that a statement is about: the ledger, the model, and the statement of privacy where there is one. */
+/** Files of a folder that a statement is about: ledger and model, statement of privacy and scores of canaries where there are some. */
 export function subjectNames(folder: string): string[] {
   const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).map(name =>
     name.split(sep).join('/'),
   );
   const own = names.filter(
-    name => name.startsWith('model/') || name === ledgerFile || /^statement\.\w+$/.test(name),
+    name =>
+      name.startsWith('model/') ||
+      name === ledgerFile ||
+      name === scoresFileName ||
+      /^statement\.\w+$/.test(name),
   );
   return own.filter(name => statSync(join(folder, name)).isFile()).sort(byCodeUnits);
 }

@@ -96,7 +96,8 @@ describe.each([
     expect(canaries!.claimed.epsilon.upper).toBe(epsilon.upper);
     expect(canaries!.detectionLimit).toBeGreaterThan(0.9);
     expect(canaries!.detectionLimit).toBeLessThan(1.1);
-    expect(canaries!.reasons.map(({ code }) => code)).toEqual(['DPC-T4-above-detection-limit']);
+    // Coins are real: where just half of them fell on one side, a note says so.
+    expect(canaries!.reasons[0]!.code).toBe('DPC-T4-above-detection-limit');
   });
 
   it('leaves scores that audit scores gives the same answer to, and coins for their owner alone', async () => {

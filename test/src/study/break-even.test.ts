@@ -35,6 +35,19 @@ describe('breakEvenLines()', () => {
     );
   });
 
+  it('compares under each sampler by itself', () => {
+    const other = crossingRuns(0.01).map(run => ({
+      ...run,
+      cell: { ...run.cell!, sampler: 'balls-in-bins' as const },
+    }));
+    const lines = breakEvenLines([...crossingRuns(0.01), ...other]);
+    expect(lines).toHaveLength(2 * breakEvenLines(other).length);
+    expect(new Set(lines.map(line => renderLine(line).split(',').slice(0, 2).join()))).toContain(
+      'random, balls-in-bins',
+    );
+    for (const { points } of lines) expect(new Set(points.map(({ at }) => at)).size).toBe(points.length);
+  });
+
   it('says where runs differ too much to decide', () => {
     const line = alongK(breakEvenLines(crossingRuns(1)));
     expect(line.isDecided).toBe(false);

@@ -85,10 +85,27 @@ describe('study', () => {
       expect({ code, stdout }).toEqual({ code: 130, stdout: '' });
       expect(stderr).toContain('interrupted with 3 of 6 runs done. Run the same command again to go on.');
       expect(resultNames()).toHaveLength(3);
-      expect(existsSync(join(out, 'report.html'))).toBe(false);
     },
     patience,
   );
+
+  it('has a report of what is done, and writes it again from the folder alone', async () => {
+    const page = join(out, 'report.html');
+    expect(readFileSync(page, 'utf8')).toContain('this is a report of 3 of 6 runs');
+    rmSync(page);
+    const { code, stdout } = await runCli('study', '--report-only', '--out', out);
+    expect(code).toBe(0);
+    expect(stdout).toContain('this is a report of 3 of 6 runs');
+    expect(readFileSync(page, 'utf8')).toContain('this is a report of 3 of 6 runs');
+    const found: StudyFindings = JSON.parse(readFileSync(join(out, 'results.json'), 'utf8'));
+    expect(found.progress).toEqual({ done: 3, of: 6 });
+    expect(found.composition.runs).toBe(2);
+    const none = await runCli('study', '--report-only', '--out', join(folder, 'no-study'));
+    expect({ code: none.code, told: none.stderr.includes('no study that has begun to train') }).toEqual({
+      code: 2,
+      told: true,
+    });
+  });
 
   it(
     'refuses another configuration, and names what changed',
@@ -130,7 +147,8 @@ describe('study', () => {
 
   it('writes the same numbers as CSV, JSON and HTML', () => {
     const found: StudyFindings = JSON.parse(readFileSync(join(out, 'results.json'), 'utf8'));
-    expect(found).toMatchObject({ format: 'privacy-unit/study', version: 1 });
+    expect(found).toMatchObject({ format: 'privacy-unit/study', version: 1, choices: [] });
+    expect(found.progress).toBeUndefined();
     expect(found.runs.map(run => run.kind)).toEqual([
       'no-fine-tuning',
       ...Array(cells).fill('private'),
@@ -266,12 +284,99 @@ describe('study over strategies', () => {
   );
 });
 
+describe('study over settings and samplers', () => {
+  it(
+    'tries all settings once, goes on with the best by some held-out users, and evaluates on the others',
+    async () => {
+      const place = join(folder, 'settings');
+      const line = ['study', table, ...tiny, '--epsilon', '8', '--k', '1', '--mechanism', 'user-wise'];
+      const tried = [
+        '--learning-rate',
+        '1e-9,0.5',
+        '--clip-norm',
+        '0.25,1',
+        '--held-out',
+        '0.3',
+        '--steps',
+        '2',
+      ];
+      const whole = [...line, ...tried, '--seeds', '2', '--out', place];
+      const planned = await runCli(...whole, '--dry-run', '--json');
+      const { estimate, laterRuns } = JSON.parse(planned.stdout);
+      expect({ runs: estimate.runs, laterRuns }).toEqual({ runs: 1 + (4 + 2) + (1 + 1), laterRuns: 2 });
+      const { code, stderr, stdout } = await runCli(...whole);
+      expect(code, stderr).toBe(0);
+      expect(stdout).toContain('the best of 4 tried.');
+      const found: StudyFindings = JSON.parse(readFileSync(join(place, 'results.json'), 'utf8'));
+      expect(found.runs).toHaveLength(9);
+      expect(found.choices.map(choice => [choice.kind, choice.tried.length])).toEqual([
+        ['private', 4],
+        ['no-privacy', 2],
+      ]);
+      const { population, runs } = found;
+      const { users } = runs[0]!.perplexity;
+      expect(users + population.validationUsers!).toBe(population.heldOutUsers);
+      const spent = runs.filter(run => run.kind === 'private');
+      const best = Math.min(...spent.slice(0, 4).map(run => run.validation!));
+      const [choice] = found.choices;
+      expect(choice!.tried.find(setting => setting.validation === best)).toMatchObject(choice!.chosen);
+      expect(spent.filter(run => run.repetition === 2).map(run => run.setting)).toEqual([choice!.chosen]);
+      for (const { plan, setting, statement } of spent) {
+        expect(plan!.clipNorm).toBe(setting!.clipNorm);
+        expect(statement!.warnings[0]).toContain('one of 4 settings that a study tried on the same users');
+      }
+      expect(found.composition.runs).toBe(5);
+      expect(found.summaries.map(({ runs: count }) => count)).toEqual([1, 2, 2]);
+      const again = await runCli(...whole);
+      expect({ code: again.code, told: again.stderr.includes('9 of 9 runs are done') }).toEqual({
+        code: 0,
+        told: true,
+      });
+    },
+    patience,
+  );
+
+  it(
+    'samples in the ways that are asked for, and leaves out what nothing is proved of',
+    async () => {
+      const place = join(folder, 'samplers');
+      const line = ['study', table, ...tiny, '--epsilon', '8', '--k', '2', '--seeds', '1', '--steps', '1'];
+      const sampled = ['--sampler', 'poisson,truncated-poisson', '--batch-limit', '16', '--out', place];
+      const { code, stderr } = await runCli(...line, ...sampled);
+      expect(code, stderr).toBe(0);
+      const found: StudyFindings = JSON.parse(readFileSync(join(place, 'results.json'), 'utf8'));
+      expect(
+        found.runs.flatMap(({ plan, name }) => (plan === null ? [] : [`${name} ${plan.sampler.kind}`])),
+      ).toEqual([
+        'group-privacy-epsilon8-k2-random-run1 poisson',
+        'user-wise-epsilon8-k2-random-run1 poisson',
+        'user-wise-epsilon8-k2-random-truncated-poisson-run1 truncated-poisson',
+      ]);
+      expect(found.notes.join(' ')).toContain('nothing is proved of groups under truncated-poisson');
+    },
+    patience,
+  );
+});
+
 describe('study refuses', () => {
   const cases: [string, string[], string][] = [
     ['a mechanism that there is not', ['--mechanism', 'local'], '--mechanism is "local"'],
     ['an epsilon of 0', ['--epsilon', '8,0'], '--epsilon is 0'],
     ['no seeds', ['--seeds', '0'], '--seeds is 0'],
     ['blocks without a length', ['--strategy', 'random-chunk'], '--chunk-tokens is missing'],
+    ['a shuffle, of which no bound is proved', ['--sampler', 'shuffled'], '--sampler is "shuffled"'],
+    ['truncated draws without a limit', ['--sampler', 'truncated-poisson'], '--batch-limit is missing'],
+    ['a limit that nothing has', ['--batch-limit', '16'], 'without --sampler truncated-poisson'],
+    [
+      'groups alone where nothing is proved of them',
+      ['--sampler', 'truncated-poisson', '--batch-limit', '16', '--k', '3', '--mechanism', 'group-privacy'],
+      'nothing is proved under truncated-poisson',
+    ],
+    [
+      'a choice with one held-out user',
+      ['--clip-norm', '0.5,1', '--held-out', '0.05'],
+      'too few to choose settings by some',
+    ],
     ['a model that is not there', ['--model', '/nowhere'], '/nowhere'],
     ['nobody to evaluate on', ['--held-out', '0'], 'are kept for evaluation'],
   ];

@@ -107,7 +107,7 @@ const catches: readonly (readonly [Bug, Caught])[] = [
     'realised batch size as denominator',
     {
       // The noise is as claimed, and so is epsilon; the finding says what no epsilon covers.
-      paper: ['consistent', 'DPC-E1-divided-by-realised-batch'],
+      paper: ['conditional', 'DPC-E1-divided-by-realised-batch'],
       ledger: nothing,
       key: nothing,
       replay: otherSum,
@@ -124,7 +124,7 @@ const catches: readonly (readonly [Bug, Caught])[] = [
   [
     'noise reused after resume',
     {
-      paper: ['consistent', 'DPC-Q1-resumed-with-same-seed'],
+      paper: ['conditional', 'DPC-Q1-resumed-with-same-seed'],
       ledger: ['refuted', 'DPL-reused-noise'],
       key: ['refuted', 'DPL-reused-noise'],
       replay: ['refuted', 'DPL-reused-noise'],

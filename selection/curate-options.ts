@@ -19,8 +19,7 @@ export interface CurateRule extends CapRule {
 }
 
 /** What is being done, for a progress line. */
-export type CurateStage =
-  'hash' | 'read' | 'validate' | 'measure' | 'score' | 'select' | 'write' | 'check' | 'compare';
+export type CurateStage = 'hash' | 'read' | 'validate' | 'score' | 'select' | 'write' | 'check' | 'compare';
 
 /** Columns by role, or a choice among the columns that the table turns out to have. */
 export type ColumnChoice = RecordColumns | ((names: readonly string[]) => RecordColumns);

@@ -5,7 +5,6 @@ import { pipeline } from 'node:stream/promises';
 import { DpError } from '../accounting/check.ts';
 import { openInputs, type OpenedInputs } from './curate-inputs.ts';
 import { type CurateRun, manifestOf } from './curate-manifest.ts';
-import { openMemoryEngine } from './curate-memory.ts';
 import {
   checkColumns,
   checkOptions,
@@ -31,7 +30,6 @@ import { openSelectionEngine } from './engines/open.ts';
 import { type Manifest, manifestPathOf, manifestText, type SelectionStatistics } from './manifest.ts';
 import { type OutputFacts, outputFacts } from './output-facts.ts';
 import { openOwnersEngine } from './owners-engine.ts';
-import { usesScores } from './rule.ts';
 import { type PrivacyCost, privacyCostOf } from './safety.ts';
 import { checkScoreSource } from './scorer.ts';
 import { formatOf } from './tables/index.ts';
@@ -105,7 +103,14 @@ function checkWritten(facts: OutputFacts, counts: SelectionCounts, options: Reso
 }
 
 function requestOf({ options, inputs, folder }: Job): SelectionRequest {
-  const { rule, lengthUnit = 'bytes', tokenizer, nullUsers = 'error', duplicates = 'error' } = options;
+  const {
+    rule,
+    lengthUnit = 'bytes',
+    tokenizer,
+    scorer,
+    nullUsers = 'error',
+    duplicates = 'error',
+  } = options;
   const { memory = defaultMemory, threads, signal, onProgress } = options;
   return {
     source: inputs.source,
@@ -113,6 +118,7 @@ function requestOf({ options, inputs, folder }: Job): SelectionRequest {
     rule,
     lengthUnit,
     tokenizer,
+    scorer,
     nullUsers,
     duplicates,
     memoryLimit: memory,
@@ -255,15 +261,9 @@ function resultOf(run: CurateRun, manifest: Manifest): CurateResult {
   };
 }
 
-/** The engine for a rule: what needs whole texts is done in memory. */
 async function engineFor(options: CurateOptions): Promise<SelectionEngine> {
-  const { rule, scorer, owners, onProgress } = options;
-  const name = engineOf(options);
-  if (owners !== undefined) return openOwnersEngine(owners);
-  const isScored = scorer !== undefined && usesScores(rule.strategy);
-  if (name === 'builtin' && (isScored || rule.strategy === 'random-chunk'))
-    return openMemoryEngine({ scorer, onProgress });
-  return openSelectionEngine(name);
+  const { owners } = options;
+  return owners === undefined ? openSelectionEngine(engineOf(options)) : openOwnersEngine(owners);
 }
 
 async function curateIn(options: CurateOptions, folder: string): Promise<CurateResult> {
@@ -301,7 +301,7 @@ async function curateIn(options: CurateOptions, folder: string): Promise<CurateR
  * caps; a manifest beside it lets `verifyManifest` and the trainer check that again. Everything is user-local, so
  * selection spends no privacy unless `choices` say so; raw counts in the result and the manifest are not private.
  *
- * No table is held as a whole, save under `random-chunk` or with a `scorer`; with `owners` all but the texts is held.
+ * No table is held as a whole; with `owners` all but the texts is held.
  *
  * With `owners` the user column names every owner of a record, and each of them keeps at most what the caps say
  * (`selectOwned`). That is not user-local, so `choices` must declare `owner-graph`, and `owner-order` for every rule that

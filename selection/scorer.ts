@@ -1,6 +1,6 @@
 import { DpError } from '../accounting/check.ts';
 import type { ScorerRecord } from './manifest.ts';
-import { groupByUser, type RecordColumns, type Records, rowsOfUser } from './records.ts';
+import type { RecordColumns } from './records.ts';
 import { type CapRule, usesScores } from './rule.ts';
 import type { SelectionChoice } from './safety.ts';
 
@@ -13,7 +13,7 @@ export interface Scorer {
   readonly name: string;
   /** Hash of the model's weights and tokenizer. */
   readonly hash: string;
-  /** One finite or infinite number a text, never NaN. */
+  /** One finite or infinite number a text, never NaN; it must not depend on which other texts come along. */
   score(texts: readonly string[]): Promise<Float64Array>;
 }
 
@@ -26,9 +26,6 @@ export interface ScoreSource {
   /** A private score is taken where its cost is among them, under the name "score". */
   readonly choices?: readonly SelectionChoice[] | undefined;
 }
-
-/** Texts handed to a scorer at once. */
-const scoredAtOnce = 256;
 
 function refusal(what: string): DpError {
   return new DpError(
@@ -70,39 +67,4 @@ export function checkScoreSource(rule: CapRule, source: ScoreSource): ScorerReco
     );
   }
   return { source: 'column', provenance: isPaid ? 'private' : 'public', name: columns.score, hash: null };
-}
-
-/** Rows of users for whom the cap may bind; the others are kept whatever their scores. */
-function contested(records: Records, rule: CapRule): Int32Array {
-  const groups = groupByUser(records);
-  const { recordsPerUser, tokensPerUser = null } = rule;
-  if (tokensPerUser !== null || recordsPerUser === null) return groups.rows;
-  return groups.rows.filter(row => {
-    const user = records.userOf[row]!;
-    return rowsOfUser(groups, user).length > recordsPerUser;
-  });
-}
-
-/** Scores the records among which a choice has to be made; 0 for all others. */
-export async function scoreRecords(
-  records: Records,
-  rule: CapRule,
-  options: { scorer: Scorer; onProgress?: (done: number, total: number) => void },
-): Promise<Float64Array> {
-  const { scorer, onProgress } = options;
-  const rows = contested(records, rule);
-  const scores = new Float64Array(records.rowCount);
-  for (let start = 0; start < rows.length; start += scoredAtOnce) {
-    const some = rows.subarray(start, start + scoredAtOnce);
-    const found = await scorer.score(Array.from(some, row => records.textAt(row)));
-    if (found.length !== some.length) {
-      throw new DpError(
-        'ENGINE_FAILED',
-        `Cannot score records: the scorer gave ${found.length} scores for ${some.length} texts. Mend the scorer.`,
-      );
-    }
-    for (const [index, row] of some.entries()) scores[row] = found[index]!;
-    onProgress?.(start + some.length, rows.length);
-  }
-  return scores;
 }

@@ -170,12 +170,12 @@ export function settingsEpsilon(
   };
 }
 
-function boundSettings(
-  { runs, neighbours, delta, selection }: Settings,
-  { relativeGap }: Accuracy,
-): Interval {
+function boundSettings(settings: Settings, { relativeGap }: Accuracy): Interval {
+  const { runs, neighbours, delta, selection } = settings;
   if (runs.some(({ noise, rate }) => noise === 0 && rate > delta))
     return { lower: Infinity, upper: Infinity };
+  const far = farReplacement(settings);
+  if (far !== undefined) return far;
   const pairs = runs.map(run => runEvents(run, neighbours));
   const question = { neighbours, delta, relativeGap };
   const lowers = pairs.map(({ lower }) => lower).filter(event => event !== undefined);
@@ -188,6 +188,33 @@ function boundSettings(
     lower: lower === undefined ? 0 : certified(lower, question).lower,
     upper: upper === undefined ? Infinity : certified(upper, question).upper,
   };
+}
+
+/** Epsilon under replacement beyond these takes accountants long, and nobody needs it in four digits. */
+const [tiny, huge] = [0.005, 500];
+const wide: Accuracy = { relativeGap: 0.3 };
+
+/**
+ * Wide bounds under replacement with Poisson sampling, far out; undefined elsewhere. Not below what zeroing a gradient out does; not above
+ * RDP, nor above one unit removed and another one added: (2ε, (1 + e^ε) δ).
+ */
+function farReplacement(settings: Settings): Interval | undefined {
+  const { runs, neighbours, delta, selection } = settings;
+  const isPlain = ({ sampling, groupSize, physicalCap, law }: RunSettings): boolean =>
+    sampling === 'poisson' && groupSize === 1 && physicalCap === null && law === 'gaussian';
+  if (neighbours !== 'replace' || selection !== null || !runs.every(isPlain)) return undefined;
+  const { lower, upper: single } = boundSettings({ ...settings, neighbours: 'zero-out' }, wide);
+  if (lower > huge) return { lower, upper: renyiUpper(settings) };
+  if (single > tiny) return undefined;
+  const shared = { ...settings, neighbours: 'add-or-remove', delta: delta / (1 + Math.exp(tiny)) } as const;
+  const { upper } = boundSettings(shared, wide);
+  return upper > tiny ? undefined : { lower, upper: 2 * upper };
+}
+
+function renyiUpper({ runs, neighbours, delta }: Settings): number {
+  const uppers = runs.map(run => runEvents(run, neighbours).upper).filter(event => event !== undefined);
+  if (uppers.length < runs.length) return Infinity;
+  return epsilonOf(sequence(uppers), { neighbours, delta, accountant: 'rdp' }).epsilon.upper;
 }
 
 function composed(events: readonly DpEvent[]): DpEvent | undefined {

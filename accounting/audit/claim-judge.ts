@@ -75,14 +75,15 @@ function judgeRange(claim: Claim, question: OpenQuestion): Judgement {
   return { detail, best: undefined, others: [], open, missing, needs, range };
 }
 
-/** Whether no value of what is missing would do; any delta might. */
+/** Whether no value of what is missing would do. Any delta might; so may any cap, where noise grows with it. */
 function isImpossibleFor(
   claim: Claim,
   question: OpenQuestion & { readonly claimed: PrintedNumber; readonly range: Interval },
 ): boolean {
-  const { missing, claimed, range } = question;
+  const { open, missing, claimed, range } = question;
   const limit = claimed.stands.upper;
-  if (range.lower <= limit || missing.some(({ fact }) => fact === 'delta')) return false;
+  const isGrowing = open.some(({ key }) => key === 'scope') && missing.some(({ fact }) => fact === 'records');
+  if (range.lower <= limit || isGrowing || missing.some(({ fact }) => fact === 'delta')) return false;
   return isAccused(claim, { ...question, fill: bestFill(claim), limit });
 }
 

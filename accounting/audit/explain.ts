@@ -50,7 +50,9 @@ type Scored = ClaimReading & { readonly cost: number };
  * Searches for a reading of the settings, and a convention of the time, that give the printed number.
  */
 export function explain(settings: Settings, { claimed, records, epsilon }: ExplainOptions): Explanation {
-  const readings = readingsOf(settings, { records });
+  const readings = readingsOf(settings, { records }).filter((reading, _, [stated]) =>
+    isAsked(reading, stated!),
+  );
   const stated = conventionsOf(readings[0]!, conventionEpsilons);
   if (claimed === null) return { stated, readings: [], text: null };
   const cheap = readings.map((reading, index) =>
@@ -69,6 +71,11 @@ export function explain(settings: Settings, { claimed, records, epsilon }: Expla
     readings: best.map(withoutCost),
     text: sentence(best[0], claimed),
   };
+}
+
+/** RDP under replacement takes long, and hardly anyone printed it: only rounding is looked at there. */
+function isAsked({ settings, cost }: Reading, stated: Reading): boolean {
+  return stated.settings.neighbours !== 'replace' || settings.neighbours !== 'replace' || cost <= 1;
 }
 
 /** An exact answer takes a hundred times as long as a convention's, so only the simplest readings get one. */

@@ -2,6 +2,7 @@ import { judgedPoints } from './claim-judge.ts';
 import type { Settings } from './claim-settings.ts';
 import { isStatedMatch } from './explain.ts';
 import { readPrinted } from './claim-printed.ts';
+import { deltaWords } from './claim-statement.ts';
 import { inWords, isAccusation, type FindingRule } from './findings-context.ts';
 import type { Reason } from './verdict.ts';
 
@@ -54,7 +55,7 @@ const readings: FindingRule = ({ judgement: { others, detail }, claimed }) =>
     .map(({ text, field, epsilon }) => ({
       code: 'DPC-V3-holds-under-one-reading',
       level: 'warning',
-      text: `The claim does not follow if ${text}: then epsilon is ${inWords(epsilon)}.`,
+      text: `The claim does not follow if ${text}: then epsilon is ${epsilon.upper === Infinity ? `only known to be ${inWords(epsilon)}` : inWords(epsilon)}.`,
       epsilon,
       source: 'auditing decision table',
       field,
@@ -118,7 +119,7 @@ const delta: FindingRule = ({ claim }) => {
     {
       code: 'DPC-D1-delta-above-one-over-n',
       level: 'error',
-      text: `delta ${Number(stated.toPrecision(4))} is ${(stated * units).toPrecision(3)} times one over the ${units} units: publishing whole records of a few units would satisfy it.`,
+      text: `Delta ${deltaWords(stated)} is ${(stated * units).toPrecision(3)} times one over the ${units} units: publishing whole records of a few units would satisfy it.`,
       epsilon: null,
       source: 'arXiv:2303.00654 section 5.3; NIST SP 800-226',
       field: '/guarantee/delta',
@@ -171,16 +172,14 @@ const rho: FindingRule = ({ claim: { guarantee }, judgement: { best }, explanati
 };
 
 const profile: FindingRule = ({ claim, judgement, epsilon }) =>
-  judgedPoints(claim, { ...judgement, epsilon }).map(
-    ({ point, found, isBeyond }, index): Reason => ({
-      code: 'DPC-V5-profile-point',
-      level: isBeyond ? 'error' : 'note',
-      text: `At delta ${point.delta} epsilon is ${inWords(found)}; ${point.epsilon} is claimed.`,
-      epsilon: found,
-      source: 'certified interval by inversion of the privacy loss',
-      field: `/guarantee/profile/${index}`,
-    }),
-  );
+  judgedPoints(claim, { ...judgement, epsilon }).map(({ point, found, isBeyond }, index): Reason => ({
+    code: 'DPC-V5-profile-point',
+    level: isBeyond ? 'error' : 'note',
+    text: `At delta ${deltaWords(point.delta)} epsilon is ${inWords(found)}; ${point.epsilon} is claimed.`,
+    epsilon: found,
+    source: 'certified interval by inversion of the privacy loss',
+    field: `/guarantee/profile/${index}`,
+  }));
 
 const centralLimit: FindingRule = ({ claim, explanation }) => {
   const isUsed = /gdp|clt|central/i.test(claim.accounting.method ?? '');

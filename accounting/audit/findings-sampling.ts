@@ -107,16 +107,17 @@ const partialLast: FindingRule = context =>
     };
   });
 
-const unstated: FindingRule = ({ judgement: { open, others } }) =>
+const unstated: FindingRule = ({ judgement: { open, others, best } }) =>
   open
     .filter(({ key }) => key === 'sampler')
-    .map(({ field }) => {
-      const readings = others.filter(world => world.field === field);
+    .map(({ field, options }) => {
+      const stated = best === undefined ? [] : [{ text: options[0]!.text, epsilon: best.epsilon }];
+      const readings = [...stated, ...others.filter(world => world.field === field)];
       const told = readings.map(({ text, epsilon }) => `${inWords(epsilon)} if ${text}`);
       return {
         code: 'DPC-S6-sampler-not-stated',
         level: 'warning',
-        text: `How batches were formed is not stated. Epsilon is ${told.join(', ')}.`,
+        text: `How batches were formed is not stated.${told.length === 0 ? '' : ` Epsilon is ${told.join(', ')}.`}`,
         epsilon: null,
         source: 'arXiv:2403.17673, arXiv:2303.00654 section 5.3',
         field,

@@ -172,10 +172,10 @@ function batchVariations(run: RunSettings): Variation[] {
     const text = `with batch size ${size} instead of ${Number(batch.toPrecision(6))}`;
     const kept = { ...run, rate, batch: size };
     return [
-      { name: `batch-${size}`, text: `${text} and ${run.steps} steps`, cost: 4, run: kept },
+      { name: `batch-${size}`, text: `${text}, for ${run.steps} steps`, cost: 4, run: kept },
       {
         name: `batch-${size}-epochs`,
-        text: `${text} for as many epochs, which are ${steps} steps`,
+        text: `${text}, for as many epochs, which are ${steps} steps`,
         cost: 4,
         run: { ...kept, steps },
       },

@@ -8,13 +8,16 @@ import { finished, type KeptRows, outputSchema } from './kept-rows.ts';
 /** By how much a file may be smaller than its rows in memory. */
 const expansions = { arrow: 1.2, csv: 1.2, jsonl: 1.2, parquet: 5 } as const;
 
-/** About how many bytes the kept rows are. */
-function keptBytes(source: TableSource, kept: KeptRows): number {
+/** About how many bytes so many rows of a source with `total` are. */
+export function keptBytes(
+  source: TableSource,
+  { kept, total }: { readonly kept: number; readonly total: number },
+): number {
   const all = source.files.reduce((sum, { bytes, format, path }) => {
     const packed = path.endsWith('.gz') ? 8 : 1;
     return sum + bytes * expansions[format] * packed;
   }, 0);
-  return (all * kept.rows.length) / Math.max(1, kept.total);
+  return (all * kept) / Math.max(1, total);
 }
 
 /** Reads the rows that are kept, and nothing of batches without any. */
@@ -53,7 +56,7 @@ export async function writeKept(
   const { kept, output } = options;
   const sorter = new RowSorter(source.schema, {
     rows: kept.rows.length,
-    bytes: keptBytes(source, kept),
+    bytes: keptBytes(source, { kept: kept.rows.length, total: kept.total }),
     budget: request.memoryLimit / 4,
     folder: request.temporaryFolder,
   });

@@ -1,7 +1,6 @@
-import { Selector } from '../selector.ts';
 import { addContributions } from '../statistics.ts';
 import type { TableSource } from '../tables/table-source.ts';
-import { type Ranked, rankRecords, withoutRepeats } from './builtin-rank.ts';
+import { type PartRanking, type Ranked, withoutRepeats } from './builtin-rank.ts';
 import { enterStage, type SelectionCounts, type SelectionRequest } from './engine.ts';
 import type { NarrowShape } from './narrow-page.ts';
 import { NarrowPartitions } from './narrow-partitions.ts';
@@ -68,10 +67,11 @@ function merged(parts: readonly KeptPart[], order: Int32Array): Int32Array {
   return out;
 }
 
-/** Rows of a partition turned into rows of the source, in place. */
-function toSource(rows: Int32Array, rowOf: Int32Array): Int32Array {
-  for (let i = 0; i < rows.length; i++) rows[i] = rowOf[rows[i]!]!;
-  return rows;
+interface PartitionOptions {
+  readonly places: RowPlaces;
+  /** About how many there are. */
+  readonly rows: number;
+  readonly ranking: PartRanking;
 }
 
 /** Reads a source into partitions, and ranks them one after the other. */
@@ -81,7 +81,7 @@ class PartitionedRun {
   readonly #places: RowPlaces;
   readonly #coder = new UserCoder();
   readonly #memory = new Scratch();
-  readonly #selector: Selector;
+  readonly #ranking: PartRanking;
   readonly #shape: NarrowShape;
   readonly #partitions: NarrowPartitions;
   readonly #cuts = new Map<number, number>();
@@ -89,16 +89,13 @@ class PartitionedRun {
   #nullUsers = 0;
   #duplicates = 0;
   #firstRepeat = Infinity;
+  #tokens: number | undefined;
 
-  constructor(
-    source: TableSource,
-    request: SelectionRequest,
-    { places, rows }: { readonly places: RowPlaces; readonly rows: number },
-  ) {
+  constructor(source: TableSource, request: SelectionRequest, { places, rows, ranking }: PartitionOptions) {
     this.#source = source;
     this.#request = request;
     this.#places = places;
-    this.#selector = new Selector({ ids: [] }, request.rule);
+    this.#ranking = ranking;
     const count = partitionsFor(rows);
     const { memoryLimit, temporaryFolder: folder } = request;
     this.#shape = shapeOf(source, request);
@@ -113,6 +110,7 @@ class PartitionedRun {
   async read(): Promise<void> {
     for await (const batch of narrowBatches(this.#source, this.#request)) {
       this.#places.see(batch);
+      this.#ranking.see?.(batch);
       this.#nullUsers += missingUsers(batch);
       const memory = this.#memory;
       const codes = this.#coder.codesOf(batch.users, batch.hasUser, memory.words(0, batch.rows));
@@ -145,13 +143,18 @@ class PartitionedRun {
       this.#duplicates += 1;
       if (this.#request.duplicates === 'error') this.#firstRepeat = Math.min(this.#firstRepeat, rowOf[row]!);
     });
-    const { rows, counts, cuts, contributions } = rankRecords({ ...records, groups }, this.#request.rule, {
-      order: users,
-      selector: this.#selector,
-    });
+    this.#countTokens(groups.rows, records.tokens);
+    const { rows, counts, cuts, contributions } = this.#ranking.rank({ ...records, groups }, users);
     addContributions(this.#contributions, contributions);
-    for (const [row, tokens] of cuts) this.#cuts.set(rowOf[row]!, tokens);
-    return { rows: toSource(rows, rowOf), counts };
+    for (const [row, tokens] of cuts) this.#cuts.set(row, tokens);
+    return { rows, counts };
+  }
+
+  #countTokens(rows: Int32Array, tokens: Int32Array | undefined): void {
+    if (tokens === undefined) return;
+    let total = this.#tokens ?? 0;
+    for (let i = 0; i < rows.length; i++) total += tokens[rows[i]!]!;
+    this.#tokens = total;
   }
 
   #recordsOf(part: number, users: number, shift: number): NarrowRecords {
@@ -165,20 +168,23 @@ class PartitionedRun {
 
   #counts(): SelectionCounts {
     const dropped = { nullUsers: this.#nullUsers, duplicates: this.#duplicates };
-    return { recordsIn: this.#places.rows, dropped, contributions: this.#contributions };
+    return {
+      recordsIn: this.#places.rows,
+      dropped,
+      contributions: this.#contributions,
+      tokens: this.#tokens,
+    };
   }
 }
 
 /**
  * Ranks the narrow columns of a source, sorted by user into partitions first; what is more than a part of the memory limit
  * goes to the disk.
- *
- * @param options - rows: about how many there are
  */
 export async function rankPartitions(
   source: TableSource,
   request: SelectionRequest,
-  options: { readonly places: RowPlaces; readonly rows: number },
+  options: PartitionOptions,
 ): Promise<RankedRows> {
   const run = new PartitionedRun(source, request, options);
   try {

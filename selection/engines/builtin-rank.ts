@@ -3,6 +3,7 @@ import { rowsOfUser, type UserGroups } from '../records.ts';
 import { type CapRule, isMergeable } from '../rule.ts';
 import { Selector } from '../selector.ts';
 import type { NarrowIds } from './narrow-ids.ts';
+import type { NarrowBatch } from './narrow-reader.ts';
 import type { NarrowRecords } from './narrow-records.ts';
 
 /** What a cap leaves of some records. */
@@ -15,6 +16,19 @@ export interface Ranked {
   readonly counts: Int32Array;
   /** Tokens that stay of rows that are cut. */
   readonly cuts: ReadonlyMap<number, number>;
+}
+
+/** Decides what each user keeps, one partition after the other. */
+export interface PartRanking {
+  /** Is told of every batch of the first pass, before anything is ranked. */
+  see?(batch: NarrowBatch): void;
+  /**
+   * What is kept of the records of a partition.
+   *
+   * @param order - its users in canonical order
+   * @returns rows and cuts by rows of the source
+   */
+  rank(records: NarrowRecords, order: Int32Array): Ranked;
 }
 
 /** Rows of a user that are ranked at once; a user with more is ranked piece by piece (shards of one user merge). */
@@ -74,7 +88,7 @@ export function withoutRepeats(
 const commonCounts = 1024;
 
 /** Records of each user, as a histogram. */
-function contributionsIn({ starts }: UserGroups): Map<number, number> {
+export function contributionsIn({ starts }: UserGroups): Map<number, number> {
   const few = new Int32Array(commonCounts);
   const contributions = new Map<number, number>();
   for (let user = 0; user + 1 < starts.length; user++) {
@@ -177,12 +191,36 @@ class Ranking {
   }
 }
 
+/** Ranks by a rule, one partition after the other. */
+export class RuleRanking implements PartRanking {
+  readonly #rule: CapRule;
+  readonly #selector: Selector;
+
+  constructor(rule: CapRule) {
+    this.#rule = rule;
+    this.#selector = new Selector({ ids: [] }, rule);
+  }
+
+  rank(records: NarrowRecords, order: Int32Array): Ranked {
+    const { rowOf } = records;
+    const ranked = rankRecords(records, this.#rule, { order, selector: this.#selector });
+    const cuts = Array.from(ranked.cuts, ([row, tokens]): [number, number] => [rowOf[row]!, tokens]);
+    return { ...ranked, rows: toSource(ranked.rows, rowOf), cuts: new Map(cuts) };
+  }
+}
+
+/** Rows of a partition turned into rows of the source, in place. */
+function toSource(rows: Int32Array, rowOf: Int32Array): Int32Array {
+  for (let i = 0; i < rows.length; i++) rows[i] = rowOf[rows[i]!]!;
+  return rows;
+}
+
 /**
  * The rows that a rule keeps of each user.
  *
  * @param options - order: users in canonical order; selector: of the rule, for one partition after the other
  */
-export function rankRecords(
+function rankRecords(
   records: NarrowRecords,
   rule: CapRule,
   { order, selector }: { readonly order: Int32Array; readonly selector: Selector },

@@ -18,6 +18,8 @@ export interface SelectionRequest {
   readonly lengthUnit: LengthUnit;
   /** Only `builtin` can count tokens. */
   readonly tokenizer?: SelectionTokenizer | undefined;
+  /** Stands for a score column where the rule goes by scores; only `builtin` has use for it. */
+  readonly scorer?: { score(texts: readonly string[]): Promise<Float64Array> } | undefined;
   readonly nullUsers: NullUserPolicy;
   readonly duplicates: DuplicatePolicy;
   /** Bytes; a database keeps to its own limit as well. */
@@ -30,8 +32,8 @@ export interface SelectionRequest {
   readonly onProgress?: ((stage: SelectionStage, done?: number, total?: number) => void) | undefined;
 }
 
-/** What an engine is doing, in this order. */
-export type SelectionStage = 'read' | 'validate' | 'select' | 'write';
+/** What an engine is doing; with a scorer it reads twice. */
+export type SelectionStage = 'read' | 'validate' | 'score' | 'select' | 'write';
 
 /** Raw counts, not private. */
 export interface SelectionCounts {

@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import { type Data, DataType, Precision, Vector } from 'apache-arrow';
 import { DpError } from '../../accounting/check.ts';
+import { needsTokens } from '../curate-options.ts';
 import { textLength } from '../lengths.ts';
 import { usesLengths, usesScores } from '../rule.ts';
 import { isIntegerType, isNullAt, isTextType, type TextCells, textCells } from '../tables/cells.ts';
@@ -242,7 +243,7 @@ function validated(
       : usesScores(rule.strategy)
         ? readScores(place, columns.score!, { data: column(columns.score!), hasUser })
         : undefined,
-    tokens: (rule.tokensPerUser ?? null) === null ? undefined : measure('tokens'),
+    tokens: needsTokens(rule) ? measure('tokens') : undefined,
   };
 }
 

@@ -1,4 +1,5 @@
 import type { UserGroups } from '../records.ts';
+import { needsTokens } from '../curate-options.ts';
 import { usesLengths, usesScores } from '../rule.ts';
 import type { TableSource } from '../tables/table-source.ts';
 import type { SelectionRequest } from './engine.ts';
@@ -27,7 +28,7 @@ export function shapeOf(source: TableSource, { columns, rule }: SelectionRequest
   return {
     ids: id === undefined ? 'places' : idsKind(id.type),
     measures: usesScores(rule.strategy) ? 'scores' : usesLengths(rule.strategy) ? 'lengths' : 'none',
-    hasTokens: (rule.tokensPerUser ?? null) !== null,
+    hasTokens: needsTokens(rule),
   };
 }
 

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { Interval } from '../../accounting/accountant.ts';
 import { DpError } from '../../accounting/check.ts';
 import { verdictDetails, verdictFor, type VerdictDetail } from '../../accounting/audit/index.ts';
 import { choices } from '../arguments.ts';
@@ -82,14 +83,22 @@ function isFailing(detail: VerdictDetail, { failOn }: ReportOptions): boolean {
   return failOn.includes(detail) || failOn.includes(verdictFor(detail));
 }
 
+/** A limit by its upper end alone. */
+function claimedWords(epsilon: Interval): string {
+  return epsilon.lower === 0
+    ? `of at most ${intervalWords({ ...epsilon, lower: epsilon.upper })}`
+    : intervalWords(epsilon);
+}
+
 function failureOf(report: AuditReport, options: ReportOptions): DpError | undefined {
   const { detail, claimed } = report;
   if (!isFailing(detail, options)) return undefined;
   const isOpen = verdictFor(detail) === 'unverifiable';
-  const what = claimed.epsilon === null ? 'the claim' : `epsilon ${intervalWords(claimed.epsilon)}`;
+  const what = claimed.epsilon === null ? 'the claim' : `epsilon ${claimedWords(claimed.epsilon)}`;
+  const [meaning] = verdictWords(report).split(/[:;]/);
   return new DpError(
     isOpen ? 'INCONCLUSIVE' : 'CHECK_FAILED',
-    `Cannot confirm ${what}: the verdict is ${detail}, the claim ${verdictWords(report)}. ${isOpen ? 'Ask the author what is listed, and audit again.' : 'Do not rely on the claim; see the reasons.'}`,
+    `Cannot confirm ${what}: the claim ${meaning}. ${isOpen ? 'Ask the author what is listed, and audit again.' : 'Do not rely on the claim; see the reasons.'}`,
   );
 }
 

@@ -1,6 +1,6 @@
 import type { Interval } from '../../accounting/accountant.ts';
 import type { Reason, VerdictDetail } from '../../accounting/audit/index.ts';
-import { downward, number, renderInterval } from '../output.ts';
+import { downward, number, renderInterval, upward } from '../output.ts';
 import type { AuditReport } from './report.ts';
 
 /** What each finer verdict means, as the end of "The claim …". */
@@ -46,11 +46,17 @@ export function intervalWords(interval: Interval): string {
   return lower === upper ? number(lower) : renderInterval(interval);
 }
 
+/** Whether a sentence has the number in it already. */
+function isSaid(text: string, { lower, upper }: Interval): boolean {
+  const ends = upper === Infinity ? [downward(lower)] : [upward(upper), String(Number(upward(upper)))];
+  return ends.some(end => text.split(/[ ,;]|\.(?= |$)/).includes(end));
+}
+
 /** What a finding recomputed, as the end of its line. */
-export function epsilonWords({ epsilon }: Pick<Reason, 'epsilon'>): string {
+export function epsilonWords({ epsilon, text }: Pick<Reason, 'epsilon' | 'text'>): string {
   if (epsilon === null) return '';
   const words = intervalWords(epsilon);
-  return words === 'unknown' ? '' : ` (epsilon ${words})`;
+  return words === 'unknown' || isSaid(text, epsilon) ? '' : ` (epsilon ${words})`;
 }
 
 const arxiv = /\b(?:arxiv[:\s]*|arXiv:)(\d{4}\.\d{4,5})/i;

@@ -32,7 +32,6 @@ const stageNames: Readonly<Record<CurateStage, string>> = {
   hash: 'hashing the input',
   read: 'reading',
   validate: 'validating',
-  measure: 'measuring',
   score: 'scoring',
   select: 'selecting',
   write: 'writing',

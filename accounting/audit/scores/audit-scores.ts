@@ -7,7 +7,7 @@ import { type ScoreOptions, type SettledOptions, settledOptions } from './option
 import { reasonsFor, statementFor } from './reasons.ts';
 import type { Evidence, ScoresAudit } from './result.ts';
 import { type CanaryScore, checkCoins, type ScoreColumns, scoreColumns } from './rows.ts';
-import { type Tradeoff, tradeoffOfProfile } from './tradeoff.ts';
+import { type Tradeoff, tradeoffOfPromise } from './tradeoff.ts';
 
 /**
  * Holds the scores of canaries against a claim.
@@ -71,7 +71,7 @@ function testedCurve(
   { epsilon, delta }: ScoresAudit['claimed'],
 ): Tradeoff | undefined {
   if (curve === undefined || method !== 'f-dp' || group === true) return undefined;
-  const point = tradeoffOfProfile([{ epsilon: epsilon.upper, delta }]);
+  const point = tradeoffOfPromise({ epsilon: epsilon.upper, delta });
   return rate => Math.max(curve(rate), point(rate));
 }
 

@@ -3,7 +3,7 @@ import { gaussianDelta, invertDelta } from '../../profiles/single.ts';
 import { checkDelta } from '../../check.ts';
 import { checkAuditDelta, checkGuesses, checkSignificance, type Guesses, verb } from './arguments.ts';
 import type { EpsilonLowerBound } from './bound.ts';
-import { gaussianTradeoff, type Tradeoff, tradeoffOfProfile } from './tradeoff.ts';
+import { gaussianTradeoff, type Tradeoff, tradeoffOfPromise } from './tradeoff.ts';
 
 /** More than what the rounding of as many sums as there are guesses can do. */
 const rounding = 1e-9;
@@ -95,7 +95,7 @@ export function fDpBound(question: FDpQuestion): EpsilonLowerBound {
   checkGuesses(question);
   const delta = checkAuditDelta(question.delta);
   const level = checkSignificance(question.significance);
-  const curveOf = (epsilon: number): Tradeoff => tradeoffOfProfile([{ epsilon, delta }]);
+  const curveOf = (epsilon: number): Tradeoff => tradeoffOfPromise({ epsilon, delta });
   const perfect = { ...question, correct: question.guesses };
   return {
     side: 'lower',

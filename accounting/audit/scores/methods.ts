@@ -15,7 +15,7 @@ import {
 import { oneRunBound, oneRunPValue } from './one-run.ts';
 import { type Counts, jeffreysEstimate, ratesBound, ratesGaussianBound } from './rates.ts';
 import type { Cut } from './thresholds.ts';
-import { type Tradeoff, tradeoffOfProfile } from './tradeoff.ts';
+import { type Tradeoff, tradeoffOfPromise } from './tradeoff.ts';
 
 /** Ways to get from scores to ε. The first two need fair coins, the next three a threshold and independent trials. */
 export const scoreMethods = [
@@ -133,7 +133,7 @@ export function asideOf(method: ScoreMethod, { guesses, counts }: Finding, asked
   const hasDelta = delta > 0;
   if (method === 'one-run') return { pValue: oneRunPValue({ ...guesses, delta, epsilon }), gaussian: null };
   if (method === 'f-dp') {
-    const pValue = tradeoffPValue({ ...guesses, curve: curve ?? tradeoffOfProfile([{ epsilon, delta }]) });
+    const pValue = tradeoffPValue({ ...guesses, curve: curve ?? tradeoffOfPromise({ epsilon, delta }) });
     return { pValue, gaussian: hasDelta ? fDpGaussianBound({ ...guesses, delta, significance }) : null };
   }
   const isRated = method === 'rates' && counts !== null && hasDelta;

@@ -49,6 +49,13 @@ export function tradeoffOfProfile(points: readonly ProfilePoint[]): Tradeoff {
   return upperEnvelope([...lines, { slope: 0, offset: 0 }]);
 }
 
+/** The same for one promise, without a search. */
+export function tradeoffOfPromise({ epsilon, delta }: ProfilePoint): Tradeoff {
+  const slope = Math.exp(checkNonNegative(epsilon, { verb, name: 'epsilon' }));
+  const [offset, lowOffset] = [1 - checkAuditDelta(delta) - slope, -delta / slope];
+  return rate => Math.max(0, slope * rate + offset, rate / slope + lowOffset);
+}
+
 interface Line {
   readonly slope: number;
   readonly offset: number;

@@ -10,6 +10,7 @@ import {
   textCells,
   type TextCells,
 } from './tables/cells.ts';
+import { lastStart } from './tables/last-start.ts';
 
 /** What to do with rows whose user is null or empty. */
 export type NullUserPolicy = 'error' | 'drop';
@@ -296,19 +297,8 @@ class TextColumn {
     const cells = this.#batches[this.#batch]!;
     const within = row - this.#starts[this.#batch]!;
     if (within >= 0 && within < cells.length) return cells;
-    this.#batch = this.#find(row);
+    this.#batch = lastStart(this.#starts, row);
     return this.#batches[this.#batch]!;
-  }
-
-  #find(row: number): number {
-    let low = 0;
-    let high = this.#starts.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >>> 1;
-      if (this.#starts[middle]! <= row) low = middle;
-      else high = middle - 1;
-    }
-    return low;
   }
 }
 

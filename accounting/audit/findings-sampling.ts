@@ -50,6 +50,10 @@ function tableNote(batch: number | null, { n_units: units, sampler }: ClaimMecha
   return ` It is taken for a table of ${units - (units % batch)}, the nearest size that the batch divides.`;
 }
 
+function bestInWords({ judgement }: FindingContext): string {
+  return inWords(judgement.best?.epsilon ?? { lower: 0, upper: Infinity });
+}
+
 const fixedOrder: FindingRule = context =>
   eachSampled(context, ({ sampler }, index) =>
     sampler.kind !== 'fixed_order'
@@ -57,7 +61,7 @@ const fixedOrder: FindingRule = context =>
       : {
           code: 'DPC-S2-fixed-order',
           level: isBeyond(context) ? 'error' : 'warning',
-          text: `Batches were cut in a fixed order, so sampling amplifies nothing: epsilon is ${inWords(context.judgement.best?.epsilon ?? { lower: 0, upper: Infinity })}.`,
+          text: `Batches were cut in a fixed order, so sampling amplifies nothing: epsilon is ${bestInWords(context)}.`,
           epsilon: context.judgement.best?.epsilon ?? null,
           source: 'arXiv:2403.17673',
           field: `/mechanisms/${index}/sampler/kind`,
@@ -71,7 +75,7 @@ const fixedSize: FindingRule = context =>
       : {
           code: 'DPC-S3-fixed-size-batches',
           level: isBeyond(context) ? 'error' : 'note',
-          text: `Batches had a fixed size: a record drawn displaces another, so the sum moves by twice the clip norm. Epsilon is ${inWords(context.judgement.best?.epsilon ?? { lower: 0, upper: Infinity })}; Poisson accounting gives ${poissonEpsilon(context)}.`,
+          text: `Batches had a fixed size: a record drawn displaces another, so the sum moves by twice the clip norm. Epsilon is ${bestInWords(context)}; Poisson accounting gives ${poissonEpsilon(context)}.`,
           epsilon: context.judgement.best?.epsilon ?? null,
           source: 'arXiv:1808.00087, arXiv:2405.20769',
           field: `/mechanisms/${index}/sampler/kind`,

@@ -1,5 +1,6 @@
 import { type ByteArea, writeWord } from '../rows/bytes.ts';
 import { RowPages } from '../rows/row-pages.ts';
+import { lastStart } from '../tables/last-start.ts';
 import { RowBits } from './row-bits.ts';
 
 /** Tokens of one record that a kept block takes. */
@@ -60,13 +61,7 @@ export class RowStretches {
   }
 
   indexOf(row: number): number {
-    let [low, high] = [0, this.#starts.length - 1];
-    while (low < high) {
-      const middle = (low + high + 1) >>> 1;
-      if (this.#starts[middle]! <= row) low = middle;
-      else high = middle - 1;
-    }
-    return low;
+    return lastStart(this.#starts, row);
   }
 }
 

@@ -1,6 +1,7 @@
 import { chunkPhase } from '../chunks.ts';
 import { type PackedIds, Selector } from '../selector.ts';
 import type { CapRule } from '../rule.ts';
+import { lastStart } from '../tables/last-start.ts';
 
 /** A cap on blocks of so many tokens. */
 export type BlockRule = CapRule & { readonly chunkTokens: number };
@@ -55,15 +56,9 @@ export class TokenStream {
     return Math.min(this.length, this.startOf(block + 1)) - this.startOf(block);
   }
 
-  /** Place of the record that holds a token, found by halving; records without tokens hold none. */
+  /** Place of the record that holds a token; records without tokens hold none. */
   placeOf(token: number): number {
-    let [low, high] = [0, this.#rows.length - 1];
-    while (low < high) {
-      const middle = (low + high + 1) >>> 1;
-      if (this.#starts[middle]! <= token) low = middle;
-      else high = middle - 1;
-    }
-    return low;
+    return lastStart(this.#starts, token, this.#rows.length);
   }
 
   rowAt(place: number): number {

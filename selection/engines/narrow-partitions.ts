@@ -14,6 +14,9 @@ import { type RowsByUser, rowsByUser, rowsByUserColumns } from './rows-by-user.t
 import { Scratch } from './scratch.ts';
 import { scatterPairs, scatterPlaces, scatterWords, scatterZeros, type Targets } from './scatter.ts';
 
+/** Where the place stands among the columns of words. */
+const placeColumn = 1;
+
 /** Rows of a page at most: some 40 kB. */
 const mostPageRows = 2048;
 const fewestPageRows = 4;
@@ -185,12 +188,8 @@ export class NarrowPartitions {
 
   /** Gives a partition a page that has room. */
   #turn(part: number): void {
-    const page = this.#close(part);
-    if (page === undefined || this.#isSpilling || this.#bytes <= this.#budget) {
-      this.#begin(part);
-      return;
-    }
-    this.#spillAll();
+    this.#close(part);
+    if (!this.#isSpilling && this.#bytes > this.#budget) this.#spillAll();
     this.#begin(part);
   }
 
@@ -212,14 +211,13 @@ export class NarrowPartitions {
   }
 
   /** Puts the open page of a partition, if it has one, with those that are full. */
-  #close(part: number): Page | undefined {
+  #close(part: number): void {
     const page = this.#open[part];
-    if (page === undefined) return undefined;
+    if (page === undefined) return;
     page.rows = (this.#next[part]! - page.start) / page.layout.stride;
     this.#open[part] = undefined;
     this.#next[part] = this.#ends[part]!;
     this.#full[part]!.push(this.#isSpilling ? this.#store(page) : page);
-    return page;
   }
 
   #closeAll(): void {
@@ -242,5 +240,3 @@ export class NarrowPartitions {
       }
   }
 }
-
-const placeColumn = 1;

@@ -4,6 +4,7 @@ import { TextBuilder } from './build.ts';
 import { startsOf } from './cells.ts';
 import { gatherDictionary } from './dictionary.ts';
 import { gather, type Places } from './gather.ts';
+import { lastStart } from './last-start.ts';
 
 /** Rows of a batch that we write. */
 export const batchRows = 65_536;
@@ -20,23 +21,12 @@ export function placesOf(batches: readonly Data[], rows: Int32Array): Places {
   for (let i = 0; i < rows.length; i++) {
     const wanted = rows[i]!;
     if (wanted < starts[current]! || wanted >= starts[current]! + batches[current]!.length) {
-      current = batchOf(starts, wanted);
+      current = lastStart(starts, wanted);
     }
     batch[i] = current;
     row[i] = wanted - starts[current]!;
   }
   return { batch, row };
-}
-
-function batchOf(starts: readonly number[], row: number): number {
-  let low = 0;
-  let high = starts.length - 1;
-  while (low < high) {
-    const middle = (low + high + 1) >>> 1;
-    if (starts[middle]! <= row) low = middle;
-    else high = middle - 1;
-  }
-  return low;
 }
 
 /** Bytes of a variable-length cell, 0 for other types. */

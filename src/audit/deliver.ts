@@ -11,14 +11,8 @@ import { renderSarif } from './sarif.ts';
 import { renderVerdict, reportObject } from './verdict-file.ts';
 import { intervalWords, verdictWords } from './words.ts';
 
-const failing: readonly VerdictDetail[] = [
-  'refuted',
-  'refuted_for_sampler',
-  'privacy_overstated',
-  'borderline',
-  'unverifiable',
-  'conditional',
-];
+/** Verdicts that let a claim stand. */
+const passing: readonly VerdictDetail[] = ['privacy_understated', 'consistent'];
 
 /** What `--fail-on` takes. */
 type FailChoice = VerdictDetail | 'none';
@@ -47,7 +41,7 @@ export function addReportOptions(command: Command): Command {
     .option('--force', 'overwrite those files (default: refuse)')
     .option(
       '--fail-on <verdicts>',
-      `verdicts with exit code 3 or 4, separated by commas, of ${failChoices.join(', ')}; refuted and unverifiable stand for their finer ones too (default: all but privacy_understated and consistent)`,
+      `verdicts with exit code 3 or 4, separated by commas, of ${failChoices.join(', ')}; refuted and unverifiable stand for their finer ones too (default: all but ${passing.join(' and ')})`,
       choices('--fail-on', failChoices),
     );
 }
@@ -79,7 +73,7 @@ export async function writeReports(report: AuditReport, options: ReportOptions):
 }
 
 function isFailing(detail: VerdictDetail, { failOn }: ReportOptions): boolean {
-  if (failOn === undefined) return failing.includes(detail);
+  if (failOn === undefined) return !passing.includes(detail);
   return failOn.includes(detail) || failOn.includes(verdictFor(detail));
 }
 

@@ -85,7 +85,7 @@ function word(value: unknown, { role, row }: { readonly role: Role; readonly row
 const kinds: Readonly<Record<string, ScoreUnit>> = { user: 'user', record: 'record', example: 'record' };
 
 /** The kind of unit that every row names in a column `unit`, which then holds no names of units; undefined where it does. */
-function kindsIn(columns: Columns): ScoreUnit | undefined {
+function kindIn(columns: Columns): ScoreUnit | undefined {
   const found = new Set(
     (columns.get('unit') ?? []).map(value =>
       typeof value === 'string' && Object.hasOwn(kinds, value) ? kinds[value] : undefined,
@@ -97,18 +97,14 @@ function kindsIn(columns: Columns): ScoreUnit | undefined {
   return [...found][0];
 }
 
-/** What the rows say of the unit beside what the header says. */
-function withKind(header: ScoreHeader, columns: Columns): ScoreHeader {
-  return { ...header, unit: agreed('unit', [header.unit, kindsIn(columns)]) };
-}
-
-function rowsOf(columns: Columns): CanaryScore[] {
+/** @param hasUnits - whether a column `unit` holds names of units */
+function rowsOf(columns: Columns, { hasUnits }: { readonly hasUnits: boolean }): CanaryScore[] {
   const found = byRole(columns);
   const [canaries, included, scores] = (['canary', 'included', 'score'] as const).map(role =>
     required(found, role),
   );
   const { repeats, run } = found;
-  const unit = kindsIn(columns) === undefined ? found.unit : undefined;
+  const unit = hasUnits ? found.unit : undefined;
   return canaries!.map((canary, row) => ({
     canary: word(canary, { role: 'canary', row }),
     included: flag(included![row], row),
@@ -143,5 +139,10 @@ async function readColumns(
 export async function readScores(path: string, format: TableFormat = formatOf(path)): Promise<ReadScores> {
   const { columns, header } = await readColumns(path, format);
   const { sha256 } = await fileDigest(path);
-  return { rows: rowsOf(columns), header: withKind(header, columns), file: { path, sha256 } };
+  const kind = kindIn(columns);
+  return {
+    rows: rowsOf(columns, { hasUnits: kind === undefined }),
+    header: { ...header, unit: agreed('unit', [header.unit, kind]) },
+    file: { path, sha256 },
+  };
 }

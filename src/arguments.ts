@@ -35,6 +35,23 @@ export function count(name: string): ArgumentParser<number> {
   return text => checkCount(spelled(text), { verb, name });
 }
 
+/** Parser of a whole number of at least 0. */
+export function countOrNone(name: string): ArgumentParser<number> {
+  return text => checkCount(spelled(text), { verb, name, least: 0 });
+}
+
+/** Parser of a finite number of either sign. */
+export function finite(name: string): ArgumentParser<number> {
+  return text => {
+    const value = spelled(text);
+    if (typeof value === 'number' && Number.isFinite(value)) return value;
+    throw new DpError(
+      'INVALID_ARGUMENT',
+      `Cannot ${verb}: ${name} is ${JSON.stringify(text)}. Give a finite number, such as -0.5.`,
+    );
+  };
+}
+
 /** Parser of a probability above 0 and at most 1. */
 export function probability(name: string): ArgumentParser<number> {
   return text => checkProbability(spelled(text), { verb, name });

@@ -29,6 +29,8 @@ const diskTrouble: Readonly<Record<string, string>> = {
   EROFS: 'the disk is read-only',
   EACCES: 'permission is denied',
   EPERM: 'permission is denied',
+  EFBIG: 'a file may not grow so large',
+  ENAMETOOLONG: 'a name is too long',
 };
 
 /** What the system says of a full or closed disk, as a failure that the user can mend; anything else as it came. */

@@ -20,6 +20,7 @@ const manifest = JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as {
   bin: Record<string, string>;
   dependencies: Record<string, string>;
   optionalDependencies: Record<string, string>;
+  devDependencies: Record<string, string>;
 };
 
 function targetOf(file: string, specifier: string): string {
@@ -39,6 +40,16 @@ function packageName(specifier: string): string {
 
 function foreignImports(file: string): string[] {
   return importsOf(file).filter(specifier => !specifier.startsWith('.'));
+}
+
+/** Whether a package of types is imported for its types, which leaves nothing in what is built. */
+function isTypesAlone(file: string, specifier: string): boolean {
+  const code = readFileSync(root + file, 'utf8');
+  return (
+    Object.hasOwn(manifest.devDependencies, `@types/${specifier}`) &&
+    code.split(`from '${specifier}'`).length === 2 &&
+    new RegExp(`^import type [^;]* from '${specifier}';`, 'm').test(code)
+  );
 }
 
 function isBuiltin(specifier: string): boolean {
@@ -74,7 +85,9 @@ describe('the house', () => {
 
   it('every package that the product imports is declared', () => {
     const declared = new Set(Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies }));
-    const used = folders.flatMap(typescriptFiles).flatMap(foreignImports);
+    const used = folders
+      .flatMap(typescriptFiles)
+      .flatMap(file => foreignImports(file).filter(name => !isTypesAlone(file, name)));
     const packages = used.filter(specifier => !isBuiltin(specifier)).map(packageName);
     expect(packages.filter(name => !declared.has(name))).toEqual([]);
   });

@@ -82,6 +82,8 @@ export { commitmentOf, deriveKey, type RandomBits, type RandomWords, type StepPo
 export { auditLedger, type AuditLedgerOptions, type LedgerAudit } from './audit/audit-ledger.ts';
 export type { ChainBreak, ChainFault, ChainState } from './audit/chain.ts';
 export type { ReplayAnswer, ReplayInputs } from './audit/replay.ts';
+export type { RandomAnswer } from './audit/random-words.ts';
+export type { StepOutcome } from './audit/compare-stretch.ts';
 export type { LedgerClaim } from './audit/spent-epsilon.ts';
 export {
   signRun,

@@ -1,17 +1,19 @@
-import { closeSync, existsSync, fstatSync, fsyncSync, openSync, readFileSync, truncateSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, fsyncSync, openSync, truncateSync } from 'node:fs';
 import { DpError } from '../accounting/check.ts';
 import type { Plan } from '../accounting/plan.ts';
 import type { CanaryCommitment } from './canaries/canary-file.ts';
 import { sha256 } from './digest.ts';
 import { onDisk, writeWhole } from './durable.ts';
+import { wholeLines } from './ledger-lines.ts';
+import type { UpdateSettings } from './settings.ts';
 import type { ClipState } from './step-clip.ts';
 
 /** First line of a ledger: what the run is bound to. */
 export interface HeaderEntry {
   readonly kind: 'header';
   readonly format: 'privacy-unit/ledger';
-  /** 1 in ledgers of earlier releases, whose steps can be counted but not repeated. */
-  readonly version: 1 | 2;
+  /** 1 and 2 in ledgers of earlier releases, whose steps can be counted but not repeated: their noise was laid out otherwise. */
+  readonly version: 1 | 2 | 3;
   readonly planHash: string;
   /** The plan itself, for auditors; absent in ledgers of earlier releases. */
   readonly plan?: Plan | undefined;
@@ -25,6 +27,10 @@ export interface HeaderEntry {
   readonly noiseKeyCommitment: string;
   /** To the key that decides who is drawn; it can be shown without the run's secret key. */
   readonly samplingKeyCommitment?: string | undefined;
+  /** Numbers that are trained, each with noise of its own; absent before version 3. */
+  readonly trainedValues?: number | undefined;
+  /** What noised sums were turned into updates with; absent before version 3. */
+  readonly settings?: UpdateSettings | undefined;
   /** Where the sampler decides the steps of an epoch together. */
   readonly stepsPerEpoch?: number | undefined;
   /** Where canaries were planted: how many, what will be guessed about them, and a commitment to their coins. */
@@ -61,6 +67,11 @@ export interface NoisedEntry {
   readonly previousFraction?: number | undefined;
   /** HMAC-SHA-256 of the clipped sum, before noise, under a key that stays secret. */
   readonly clippedSumDigest?: string | undefined;
+  /**
+   * The noise that the run saw itself add in the step before, at sixteen secret places, hidden by its key: see `openNoiseSamples`. It stands
+   * in the first line that is written after that noise was added; where a run was cut off in between there is none.
+   */
+  readonly previousNoise?: string | undefined;
   readonly soFar?: EpsilonSoFar | undefined;
 }
 
@@ -69,6 +80,8 @@ export interface CheckpointEntry {
   readonly kind: 'checkpoint';
   readonly step: number;
   readonly digest: string;
+  /** Of the last of the finished steps: as in noised lines. */
+  readonly previousNoise?: string | undefined;
   /** Where an adaptive clip stands. */
   readonly clip?: ClipState | undefined;
 }
@@ -107,7 +120,8 @@ export interface Ledger {
 
 /** What the first line has for the hash of the line before it. */
 export const origin: string = '0'.repeat(64);
-const sealedLine = /^(?<body>\{.*),"hash":"(?<hash>[0-9a-f]{64})"\}$/;
+const sealOf = /^,"hash":"(?<hash>[0-9a-f]{64})"\}$/;
+const sealLength = ',"hash":"'.length + 64 + '"}'.length;
 
 function seal(entry: LedgerEntry, previous: string): { line: string; hash: string } {
   const body = JSON.stringify({ ...entry, previous }).slice(0, -1);
@@ -132,30 +146,36 @@ export interface SealedEntry {
 
 /** Opens a line; undefined where its content is not what its hash is of. Fields are as they come, unchecked. */
 export function unseal(line: string): SealedEntry | undefined {
-  const { body, hash } = sealedLine.exec(line)?.groups ?? {};
-  if (body === undefined || hash === undefined || sha256(`${body}}`) !== hash) return undefined;
+  const start = line.length - sealLength;
+  const hash = line.startsWith('{') ? sealOf.exec(line.slice(start))?.groups?.['hash'] : undefined;
+  if (hash === undefined || start < 1) return undefined;
+  const body = `${line.slice(0, start)}}`;
+  if (sha256(body) !== hash) return undefined;
   try {
-    const { previous, ...entry }: LedgerEntry & { previous: string } = JSON.parse(`${body}}`);
+    const entry: LedgerEntry & { previous?: string } = JSON.parse(body);
+    const { previous = '' } = entry;
+    // It comes last, where taking it off is quick.
+    delete entry.previous;
     return { entry, previous, hash };
   } catch {
     return undefined;
   }
 }
 
+/** A crash in the middle of an append leaves a line without its end, which is not counted. Its noise was never drawn. */
 function readChain(path: string): { entries: LedgerEntry[]; head: string; bytes: number } {
-  const text = readFileSync(path, 'utf8');
-  // A crash in the middle of an append leaves a line without its end. Its noise was never drawn.
-  const whole = text.slice(0, text.lastIndexOf('\n') + 1);
   const entries: LedgerEntry[] = [];
   let head = origin;
-  for (const [index, line] of whole.split('\n').slice(0, -1).entries()) {
-    const sealed = unseal(line);
-    const isInPlace = sealed?.previous === head && (index === 0) === (sealed.entry.kind === 'header');
-    if (sealed === undefined || !isInPlace) throw broken(path, index + 1);
+  let bytes = 0;
+  for (const line of wholeLines(path)) {
+    const sealed = line === undefined ? undefined : unseal(line);
+    const isInPlace = sealed?.previous === head && (bytes === 0) === (sealed.entry.kind === 'header');
+    if (line === undefined || sealed === undefined || !isInPlace) throw broken(path, entries.length + 1);
     entries.push(sealed.entry);
     head = sealed.hash;
+    bytes += Buffer.byteLength(line) + 1;
   }
-  return { entries, head, bytes: Buffer.byteLength(whole) };
+  return { entries, head, bytes };
 }
 
 /**
@@ -228,8 +248,8 @@ function appendLine(file: number, { line, expectedBytes }: { line: string; expec
   return size + written.length;
 }
 
-/** Counts steps as lines come. */
-class StepCount {
+/** Counts steps as lines come: see `countNoised`. */
+export class StepCount {
   #lines = 0;
   #stepsPerEpoch = 1;
   #epochs = 0;

@@ -6,6 +6,7 @@ import { ClippedSums, type ClippedSum, type GradientSource } from './clip.ts';
 import { drawRecords, type UserTokens } from './data.ts';
 import { bytesOf } from './digest.ts';
 import { addGaussianNoise } from './noise.ts';
+import { openNoiseSamples } from './noise-sample.ts';
 import { openPointSampler } from './point-sampler.ts';
 import { deriveKey, digestAt, openPointBits, type StepPoint } from './randomness.ts';
 import { StepClip, type ClipState } from './step-clip.ts';
@@ -17,6 +18,9 @@ export interface StepSeal {
   /** Keyed digest of the clipped sum before noise, bit for bit; with an adaptive clip of the clip and the count within it too. */
   readonly clippedSumDigest: string;
 }
+
+/** What the noise of a step is a function of, beside the key. */
+export type NoisePoint = StepPoint & Pick<StepSeal, 'clippedSumDigest'>;
 
 /** The randomised part of a step, in the order in which it happens. */
 export interface Mechanism {
@@ -33,12 +37,14 @@ export interface Mechanism {
    * `sumNoiseMultiplier`. The noise is a function of the key, the point and the digest of the sum: two different sums
    * never meet the same noise, even where a ledger was tampered with.
    */
-  addNoise(sum: Float64Array, point: StepPoint & Pick<StepSeal, 'clippedSumDigest'>): void;
+  addNoise(sum: Float64Array, point: NoisePoint): void;
+  /** Looks at the sum before its noise is added; what it gives looks again afterwards and says what was added: see `openNoiseSamples`. */
+  watchNoise(sum: Float64Array, point: NoisePoint): () => string;
   /**
    * Releases the noised share of units within the clip and moves the clip by it: 1/2 + noised balance ÷ expected batch
    * size, whatever number of units was drawn. A fixed clip releases nothing and stays.
    */
-  moveClip(balance: number, point: StepPoint & Pick<StepSeal, 'clippedSumDigest'>): void;
+  moveClip(balance: number, point: NoisePoint): void;
   /** Divides by the plan's expected batch size, whatever number of units was drawn. */
   average(sum: Float64Array): void;
 }
@@ -101,7 +107,10 @@ export function openMechanism(options: MechanismOptions): Mechanism {
   const units = unitsOf(plan, options.users, options);
   const samplingKey = deriveKey(key, 'sampling');
   const digestKey = deriveKey(key, 'digest');
-  const noiseBits = openPointBits(deriveKey(key, 'noise'));
+  const noiseKey = deriveKey(key, 'noise');
+  const noiseBits = openPointBits(noiseKey);
+  const furtherBits = openPointBits(noiseKey);
+  const samples = openNoiseSamples(deriveKey(key, 'sample'));
   const bits = openPointBits(samplingKey);
   const sampler = openPointSampler(plan.sampler, { population: units.count, bits });
   const sums = new ClippedSums(gradients);
@@ -129,9 +138,13 @@ export function openMechanism(options: MechanismOptions): Mechanism {
       }),
     }),
     addNoise(sum, point): void {
-      noiseBits.seek(point, point.clippedSumDigest);
-      addGaussianNoise(sum, { standardDeviation: sumNoise * clip.norm, bits: noiseBits });
+      const { clippedSumDigest } = point;
+      noiseBits.seek(point, clippedSumDigest);
+      furtherBits.seek(point, `${clippedSumDigest}\0further`);
+      const standardDeviation = sumNoise * clip.norm;
+      addGaussianNoise(sum, { standardDeviation, bits: noiseBits, further: furtherBits });
     },
+    watchNoise: (sum, point) => samples.watch(sum, { ...point, standardDeviation: sumNoise * clip.norm }),
     moveClip(balance, point): void {
       if (clipping === undefined) return;
       noiseBits.seek(point, `${point.clippedSumDigest}\0count`);
@@ -174,6 +187,8 @@ export interface PrivateGradient {
   readonly gradient: Float64Array;
   readonly drawSize: number;
   readonly summed: ClippedSum;
+  /** What noise was seen to be added, for the ledger. */
+  readonly noiseSample: string;
 }
 
 /**
@@ -204,10 +219,12 @@ export async function privateGradient(
     const record = { ...point, drawSize, ...leftOut, ...mechanism.clip.state, ...seal };
     if (!book.enter(record)) continue;
     onPhase?.('logged', step);
+    const seen = mechanism.watchNoise(sum, record);
     mechanism.addNoise(sum, record);
+    const noiseSample = seen();
     mechanism.moveClip(balance, record);
     onPhase?.('noised', step);
     mechanism.average(sum);
-    return { gradient: sum, drawSize, summed };
+    return { gradient: sum, drawSize, summed, noiseSample };
   }
 }

@@ -77,7 +77,9 @@ class FurtherWords implements WordSource {
  * Known limit: how long it takes depends on the draws, as that of every sampler by rejection.
  *
  * @param sum - shape [parameters], finite, changed in place
- * @param options - standardDeviation: in the unit of the sum, >= 0, 0 changes nothing; bits: a stream used by nothing else
+ * @param options - standardDeviation: in the unit of the sum, >= 0, 0 changes nothing; bits: a stream used by nothing else; further: one
+ *   for the few draws that take more than two words, so that the words of every coordinate have a place of their own in `bits`: see
+ *   `noiseOfWords`. Where left out they come out of `bits` in between
  * @throws `INVALID_ARGUMENT`; `INVALID_DATA` where a value of the sum is not finite or beyond 2^1023 grid steps
  * @example
  * ```ts
@@ -88,15 +90,15 @@ class FurtherWords implements WordSource {
  */
 export function addGaussianNoise(
   sum: Float64Array,
-  options: { standardDeviation: number; bits: RandomWords },
+  options: { standardDeviation: number; bits: RandomWords; further?: RandomWords },
 ): void {
-  const { standardDeviation, bits } = options;
+  const { standardDeviation, bits, further = bits } = options;
   checkNonNegative(standardDeviation, { verb: 'add noise', name: 'standardDeviation' });
   if (standardDeviation === 0) return;
   const grid = noiseGrid(standardDeviation);
   const columnWidth = standardDeviation / grid / columnsPerDeviation;
   const words = new Uint32Array(2 * Math.min(blockLength, sum.length));
-  const adder = new NoiseAdder({ grid, further: new FurtherWords(bits), columnWidth });
+  const adder = new NoiseAdder({ grid, further: new FurtherWords(further), columnWidth });
   for (let start = 0; start < sum.length; start += blockLength) {
     bits.fillWords(words);
     const end = Math.min(sum.length, start + blockLength);
@@ -105,6 +107,21 @@ export function addGaussianNoise(
       adder.add(values, words.subarray(2 * (from - start)));
     }
   }
+}
+
+/**
+ * The noise that `addGaussianNoise` adds to a coordinate whose two words are these, but for the rounding to the grid: what is added
+ * differs from it by at most half a step of the grid and 2^-32 of a column. Undefined where more than two words decide: one coordinate in sixty.
+ *
+ * @param words - word: the first, fraction: the second
+ */
+export function noiseOfWords(
+  words: { word: number; fraction: number },
+  standardDeviation: number,
+): number | undefined {
+  const { word, fraction } = words;
+  if (standingOf(word, fraction) <= 0) return undefined;
+  return roughSum(word, { fraction, rest: 0, columnWidth: standardDeviation / columnsPerDeviation });
 }
 
 /** Adds noise to a few coordinates at a time, from two words for each. */

@@ -57,8 +57,8 @@ export function commitmentOf(key: Uint8Array): string {
 
 /**
  * One of the independent keys that a run's secret key stands for: `noise` hides the sums, `sampling`
- * decides who is drawn, `digest` keeps the digests of the ledger from telling what they are of. The
- * sampling key can be shown to an auditor without the others; that gives up the privacy that sampling adds.
+ * decides who is drawn, `digest` keeps the digests of the ledger from telling what they are of, `sample` hides
+ * the samples of noise in it. The sampling key can be shown to an auditor without the others; that gives up the privacy that sampling adds.
  *
  * @param key - 32 bytes
  * @example
@@ -66,7 +66,7 @@ export function commitmentOf(key: Uint8Array): string {
  * deriveKey(new Uint8Array(32), 'noise').length; // 32
  * ```
  */
-export function deriveKey(key: Uint8Array, purpose: RandomPurpose | 'digest'): Uint8Array {
+export function deriveKey(key: Uint8Array, purpose: RandomPurpose | 'digest' | 'sample'): Uint8Array {
   checkKey(key);
   return new Uint8Array(createHmac('sha256', key).update(`privacy-unit/key/${purpose}/v2`).digest());
 }
@@ -128,13 +128,41 @@ export function openPointBits(key: Uint8Array): PointStream {
     return stream;
   };
   return {
-    seek({ step, attempt }, context = ''): void {
-      const name = `privacy-unit/stream/v2\0${step}\0${attempt}\0${context}`;
-      stream = new Stream(createHmac('sha256', key).update(name).digest());
+    seek(point, context = ''): void {
+      stream = new Stream(pointKey(key, { ...point, context }));
     },
     next53: () => current().next53(),
     fillWords: words => current().fillWords(words),
   };
+}
+
+function pointKey(key: Uint8Array, { step, attempt, context }: StepPoint & { context: string }): Uint8Array {
+  return createHmac('sha256', key).update(`privacy-unit/stream/v2\0${step}\0${attempt}\0${context}`).digest();
+}
+
+/**
+ * Words out of the middle of a stream of `openPointBits`: at each place i the words 2i and 2i + 1, one pair after the other, without
+ * making those before them.
+ *
+ * @param at - where that stream was sought, and the places, >= 0
+ */
+export function wordPairsAt(
+  key: Uint8Array,
+  at: { point: StepPoint; context: string; places: Int32Array },
+): Uint32Array {
+  const { point, context, places } = at;
+  const blocks = new DataView(new ArrayBuffer(16 * places.length));
+  places.forEach((place, index) => blocks.setUint32(16 * index + 12, Math.floor(place / 2)));
+  // What counter mode enciphers is the number of the block of 16 bytes.
+  const cipher = createCipheriv('aes-256-ecb', pointKey(key, { ...point, context }), null);
+  const made = cipher.update(new Uint8Array(blocks.buffer));
+  const pairs = new Uint32Array(2 * places.length);
+  const bytes = new Uint8Array(pairs.buffer);
+  places.forEach((place, index) => {
+    const start = 16 * index + 8 * (place % 2);
+    bytes.set(made.subarray(start, start + 8), 8 * index);
+  });
+  return pairs;
 }
 
 function checkKey(key: Uint8Array): void {
@@ -147,23 +175,27 @@ function checkKey(key: Uint8Array): void {
 
 class Stream implements RandomStream {
   readonly #cipher: Cipher;
-  readonly #words = new Uint32Array(blockWords);
-  #position = blockWords;
+  #words = new Uint32Array(0);
+  #position = 0;
 
   constructor(key: Uint8Array) {
     this.#cipher = createCipheriv('aes-256-ctr', key, new Uint8Array(16));
   }
 
   next53(): number {
+    if (this.#position === this.#words.length) this.#refill();
     const words = this.#words;
-    if (this.#position === blockWords) {
-      this.fillWords(words);
-      this.#position = 0;
-    }
     const high = words[this.#position]! >>> 5;
     const low = words[this.#position + 1]! >>> 6;
     this.#position += 2;
     return high * 67108864 + low;
+  }
+
+  #refill(): void {
+    // Streams that only fill words never take this memory.
+    if (this.#words.length === 0) this.#words = new Uint32Array(blockWords);
+    this.fillWords(this.#words);
+    this.#position = 0;
   }
 
   fillWords(words: Uint32Array<ArrayBuffer>): void {

@@ -5,12 +5,20 @@ import { DpError } from '../accounting/check.ts';
 import type { Plan } from '../accounting/plan.ts';
 import { canaryFileName, type CanaryCommitment } from './canaries/canary-file.ts';
 import { encodeCheckpoint, readCheckpoint, type Checkpoint } from './checkpoint.ts';
-import { sha256 } from './digest.ts';
+import { canonicalJson, sha256 } from './digest.ts';
 import { onDisk, systemCode, writeAtomically } from './durable.ts';
+import { keepCheckpoint, keptCheckpoints } from './kept-checkpoints.ts';
 import { keyPath, readKey, removeKey, writeKey } from './key-file.ts';
-import { openLedger, type FinishedEntry, type HeaderEntry, type Ledger } from './ledger.ts';
+import {
+  openLedger,
+  type CheckpointEntry,
+  type FinishedEntry,
+  type HeaderEntry,
+  type Ledger,
+} from './ledger.ts';
 import { lockFolder } from './lock.ts';
 import { commitmentOf, deriveKey, freshKey } from './randomness.ts';
+import { settingsInWords, type UpdateSettings } from './settings.ts';
 import { historyOf, type History } from './step-book.ts';
 
 /** What a run is bound to; a folder goes on only with the same plan, table and model. */
@@ -23,6 +31,10 @@ export interface RunIdentity {
   /** Recorded at the start and not compared: the digest of the table binds more closely. */
   readonly manifestDigest?: string | undefined;
   readonly canaries?: CanaryCommitment | undefined;
+  /** Recorded and not compared: the digest of the starting model decides it. */
+  readonly trainedValues?: number | undefined;
+  /** Compared where the ledger has them. */
+  readonly settings?: UpdateSettings | undefined;
 }
 
 /** A run with its ledger and checkpoints, new or gone on with. */
@@ -35,7 +47,7 @@ export interface Run {
   /** Steps that can be repeated as the releases that they were. */
   readonly history: History;
   /** Saves a checkpoint; without a folder this does nothing. */
-  save(checkpoint: Checkpoint): void;
+  save(checkpoint: Checkpoint, facts?: Pick<CheckpointEntry, 'previousNoise'>): void;
   /** Takes the key out of the folder, unless it is to stay, and writes the last line. */
   finish(ending: Omit<FinishedEntry, 'kind' | 'stepsCounted'>): void;
   /** Lets go of the folder. */
@@ -55,14 +67,18 @@ export interface RunOptions {
   readonly key?: Uint8Array | undefined;
   /** Leaves the secret key in the folder when the run is over. */
   readonly keepKey?: boolean | undefined;
+  /** Keeps every checkpoint, not the newest alone. */
+  readonly keepCheckpoints?: boolean | undefined;
   /** Takes the lock of a run that can't be asked whether it is over. */
   readonly breakLock?: boolean | undefined;
   /** Called before the first line of a new ledger is written, for what has to be in the folder by then. */
   readonly beforeHeader?: ((folder: string) => void) | undefined;
 }
 
-const ledgerName = 'ledger.jsonl';
-const checkpointName = 'checkpoint.bin';
+/** The ledger in a run's folder. */
+export const ledgerName = 'ledger.jsonl' as const;
+/** The newest checkpoint in a run's folder. */
+export const checkpointName = 'checkpoint.bin' as const;
 
 function codeVersion(): string {
   const manifest: { version: string } = createRequire(import.meta.url)('privacy-unit/package.json');
@@ -89,6 +105,8 @@ function setAside(folder: string): void {
   renameSync(join(folder, ledgerName), join(folder, `ledger-${number}.jsonl`));
   const canaries = join(folder, canaryFileName);
   if (existsSync(canaries)) renameSync(canaries, join(folder, `canaries-${number}.jsonl`));
+  const kept = join(folder, keptCheckpoints);
+  if (existsSync(kept)) renameSync(kept, join(folder, `${keptCheckpoints}-${number}`));
   rmSync(join(folder, checkpointName), { force: true });
   removeKey(folder);
 }
@@ -104,11 +122,23 @@ function checkSameRun(header: HeaderEntry, options: RunOptions): void {
         `this one ${identity[key].slice(0, 12)}. Give the same ${names[key]}, or another folder.`,
     );
   }
+  checkSameSettings(header, options);
   if (header.canaries?.commitment === identity.canaries?.commitment) return;
   throw new DpError(
     'CHECK_FAILED',
     `Cannot go on with the run in ${folder}: it is bound to ${header.canaries?.count ?? 'no'} canaries, ` +
       `this one to ${identity.canaries?.count ?? 'no'} others. Give the same ones, or another folder.`,
+  );
+}
+
+/** Other settings would leave the guarantee as it is, and the ledger with a model that it does not tell how to make. */
+function checkSameSettings({ settings: own }: HeaderEntry, { identity, folder }: RunOptions): void {
+  const { settings } = identity;
+  if (own === undefined || settings === undefined || canonicalJson(own) === canonicalJson(settings)) return;
+  throw new DpError(
+    'CHECK_FAILED',
+    `Cannot go on with the run in ${folder}: it began with ${settingsInWords(own)}, this one has ` +
+      `${settingsInWords(settings)}. Give the same settings, or another folder.`,
   );
 }
 
@@ -165,7 +195,7 @@ function openIn(ledger: Ledger, options: RunOptions & { unlock: () => void }): R
     resumedFrom,
     key,
     history,
-    save: checkpoint => saveCheckpoint(ledger, { ...options, checkpoint }),
+    save: (checkpoint, facts) => saveCheckpoint(ledger, { ...options, checkpoint, facts }),
     finish(ending): void {
       // The key goes first: a crash in between leaves a run that has nothing to repeat.
       if (folder !== null && options.keepKey !== true) removeKey(folder);
@@ -203,7 +233,7 @@ function appendOpening(ledger: Ledger, options: RunOptions & { key: Uint8Array; 
     return;
   }
   if (folder !== null) beforeHeader?.(folder);
-  const fixed = { kind: 'header', format: 'privacy-unit/ledger', version: 2 } as const;
+  const fixed = { kind: 'header', format: 'privacy-unit/ledger', version: 3 } as const;
   const epochs = stepsPerEpoch === undefined ? {} : { stepsPerEpoch };
   ledger.append({ ...fixed, ...identity, codeVersion: codeVersion(), ...commitments, ...epochs });
 }
@@ -215,11 +245,18 @@ function findCheckpoint(ledger: Ledger, { folder, identity }: RunOptions): Check
   return readCheckpoint(join(folder, checkpointName), { digests: new Set(recorded), planHash });
 }
 
-function saveCheckpoint(ledger: Ledger, options: RunOptions & { checkpoint: Checkpoint }): void {
-  const { folder, checkpoint, identity } = options;
+function saveCheckpoint(
+  ledger: Ledger,
+  options: RunOptions & {
+    checkpoint: Checkpoint;
+    facts: Pick<CheckpointEntry, 'previousNoise'> | undefined;
+  },
+): void {
+  const { folder, checkpoint, identity, facts, keepCheckpoints } = options;
   if (folder === null) return;
   const bytes = encodeCheckpoint(checkpoint, identity.planHash);
   const { step, clip } = checkpoint;
-  ledger.append({ kind: 'checkpoint', step, digest: sha256(bytes), clip });
+  ledger.append({ kind: 'checkpoint', step, digest: sha256(bytes), ...facts, clip });
+  if (keepCheckpoints === true) keepCheckpoint(folder, { step, bytes });
   writeAtomically(join(folder, checkpointName), bytes);
 }

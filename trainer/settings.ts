@@ -27,6 +27,15 @@ export interface ResolvedSettings {
   readonly checkpointEvery: number;
 }
 
+/** Settings that decide what a noised sum makes of the model. */
+export type UpdateSettings = Pick<ResolvedSettings, 'schedule' | 'optimizer'>;
+
+/** The most telling ones in words. */
+export function settingsInWords({ schedule, optimizer }: UpdateSettings): string {
+  const { learningRate, warmupSteps, decay } = schedule;
+  return `${optimizer.kind} at a learning rate of ${learningRate}, ${warmupSteps} steps of warm-up and ${decay} decay`;
+}
+
 /** One point of a training curve. */
 export interface LossPoint {
   /** Finished steps. */

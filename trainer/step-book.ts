@@ -15,7 +15,7 @@ export interface History {
  * Reads out of a ledger what a run that goes on from `step` can repeat.
  *
  * A noised line takes the place of earlier ones of its step and of later steps, which belonged to a course that
- * the run departed from. Lines under another key, and lines without digests, can't be repeated.
+ * the run departed from. Lines under another key, lines without digests, and lines of earlier releases, can't be repeated.
  *
  * @param options - step: finished at the checkpoint; commitment: of the key that the run has
  */
@@ -37,13 +37,19 @@ export function historyOf(
     course.push(entry);
     latest = Math.max(latest, entry.attempt ?? 0);
   }
-  const recorded = writtenUnder === commitment ? repeatable(course.slice(step)) : [];
+  const isOurs = writtenUnder === commitment && hasTheseStreams(entries);
+  const recorded = isOurs ? repeatable(course.slice(step)) : [];
   const next = step + recorded.length;
   const isTaken = entries.some(
     entry => entry.kind === 'noised' && entry.step >= next && (entry.attempt ?? 0) === latest,
   );
-  const isSameCourse = !isTaken && (writtenUnder === commitment || latest === -1);
+  const isSameCourse = !isTaken && (isOurs || latest === -1);
   return { recorded, step, attempt: isSameCourse ? Math.max(0, latest) : latest + 1 };
+}
+
+/** Before version 3 the same key gave other noise: a sum that met it must not meet this one as the same release. */
+function hasTheseStreams([header]: readonly LedgerEntry[]): boolean {
+  return header?.kind !== 'header' || header.version === 3;
 }
 
 function repeatable(course: readonly (NoisedEntry | undefined)[]): NoisedEntry[] {
@@ -62,6 +68,14 @@ export interface StepTerms {
   soFar(steps: number): EpsilonSoFar;
 }
 
+/** A book that also takes down the noise that was seen. */
+export interface LedgerBook extends StepBook {
+  /** @param sample - of the step entered last; the next line that is written holds it */
+  sampled(sample: string): void;
+  /** The sample that no line holds yet. */
+  takeSample(): { readonly previousNoise?: string };
+}
+
 /**
  * The ledger as a book of steps: first those that a resumed run repeats, then new ones.
  *
@@ -69,9 +83,15 @@ export interface StepTerms {
  * release: its noise is the same, and it isn't counted again. At the first one that differs the run departs
  * from what is written: this step and all later ones have draws and noise of their own and are counted.
  */
-export function openStepBook(ledger: Ledger, options: { history: History; terms: StepTerms }): StepBook {
+export function openStepBook(ledger: Ledger, options: { history: History; terms: StepTerms }): LedgerBook {
   const { history, terms } = options;
   let { attempt, recorded } = history;
+  let sample: { previousNoise?: string } = {};
+  const takeSample = (): typeof sample => {
+    const taken = sample;
+    sample = {};
+    return taken;
+  };
   const at = (step: number): NoisedEntry | undefined => recorded[step - history.step];
   const depart = (): void => {
     recorded = [];
@@ -88,9 +108,13 @@ export function openStepBook(ledger: Ledger, options: { history: History; terms:
       }
       const { noiseMultiplier } = terms;
       const soFar = terms.soFar(ledger.stepsCounted + 1);
-      ledger.append({ kind: 'noised', ...record, noiseMultiplier, soFar });
+      ledger.append({ kind: 'noised', ...record, noiseMultiplier, ...takeSample(), soFar });
       return true;
     },
+    sampled(previousNoise): void {
+      sample = { previousNoise };
+    },
+    takeSample,
   };
 }
 

@@ -18,19 +18,19 @@ import { checkFit } from './fit.ts';
 import { guaranteeOf } from './guarantee.ts';
 import type { LanguageModel } from './language-model.ts';
 import { measure, perplexities, type Measured } from './measure.ts';
-import {
-  openMechanism,
-  privateGradient,
-  type Mechanism,
-  type StepBook,
-  type StepPhase,
-} from './mechanism.ts';
+import { openMechanism, privateGradient, type Mechanism, type StepPhase } from './mechanism.ts';
 import { saveModel, type SaveOptions } from './model/weights.ts';
 import { applyUpdate, openOptimizer } from './optimizer.ts';
-import { checkFinite, flattenTrainable, withTrainable } from './parameters.ts';
+import {
+  checkFinite,
+  flattenTrainable,
+  trainableSize,
+  trainableSlices,
+  withTrainable,
+} from './parameters.ts';
 import { openRun, type Run } from './run.ts';
 import { EpsilonAlong } from './so-far.ts';
-import { openStepBook, type StepTerms } from './step-book.ts';
+import { openStepBook, type LedgerBook, type StepTerms } from './step-book.ts';
 import { clipAt } from './step-clip.ts';
 import { learningRateAt } from './schedule.ts';
 import { resolveSettings, type LossPoint, type ResolvedSettings, type TrainingSettings } from './settings.ts';
@@ -78,6 +78,8 @@ export interface TrainOptions {
    * reads it can take the noise off every step: the guarantee then holds against nobody who has it.
    */
   readonly keepKey?: boolean;
+  /** Keeps every checkpoint in the folder, for an auditor to repeat steps from; each is as large as the newest. */
+  readonly keepCheckpoints?: boolean;
   /** How the trained model is written; default: in full, as float32. */
   readonly save?: SaveOptions;
   /**
@@ -144,7 +146,7 @@ interface Loop {
   readonly run: Run;
   readonly device: DeviceModel;
   readonly mechanism: Mechanism;
-  readonly book: StepBook;
+  readonly book: LedgerBook;
   readonly along: EpsilonAlong;
   readonly progress: Progress;
 }
@@ -182,7 +184,7 @@ export async function train(options: TrainOptions): Promise<TrainingResult> {
     steps: plan.steps,
     spec: model.spec,
   });
-  const run = openRunFor(plan, { options, canaries });
+  const run = openRunFor(plan, { options, canaries, settings });
   const device = openDeviceModel(model, engine);
   try {
     const measured = { heldOut, canaries, model, device };
@@ -212,8 +214,10 @@ function checkStart({ provenance }: LanguageModel): void {
 
 function openRunFor(
   plan: Plan,
-  { options, canaries }: { options: TrainOptions; canaries: CanarySet | undefined },
+  known: { options: TrainOptions; canaries: CanarySet | undefined; settings: ResolvedSettings },
 ): Run {
+  const { options, canaries, settings } = known;
+  const { schedule, optimizer } = settings;
   return openRun({
     folder: options.folder ?? null,
     force: options.force ?? false,
@@ -224,11 +228,14 @@ function openRunFor(
       modelDigest: parametersDigest(options.model.parameters),
       ...(options.manifestDigest === undefined ? {} : { manifestDigest: options.manifestDigest }),
       ...(canaries === undefined ? {} : { canaries: commitmentOfCanaries(canaries) }),
+      trainedValues: trainableSize(trainableSlices(options.model.spec)),
+      settings: { schedule, optimizer },
     },
     beforeHeader: canaries === undefined ? undefined : folder => writeCanaries(folder, canaries),
     stepsPerEpoch: 'stepsPerEpoch' in plan.sampler ? plan.sampler.stepsPerEpoch : undefined,
     key: options.randomness?.key,
     keepKey: options.keepKey,
+    keepCheckpoints: options.keepCheckpoints,
     breakLock: options.breakLock,
   });
 }
@@ -291,7 +298,12 @@ async function trainSteps(loop: Loop): Promise<void> {
 async function trainStep({ settings, options, book, device, mechanism, progress }: Loop): Promise<void> {
   const { step, parameters } = progress;
   const { onPhase } = options;
-  const { gradient, drawSize, summed } = await privateGradient(mechanism, { step, book, onPhase });
+  const { gradient, drawSize, summed, noiseSample } = await privateGradient(mechanism, {
+    step,
+    book,
+    onPhase,
+  });
+  book.sampled(noiseSample);
   applyUpdate(parameters, {
     gradient,
     learningRate: learningRateAt(step, settings.schedule),
@@ -311,10 +323,10 @@ async function trainStep({ settings, options, book, device, mechanism, progress 
   };
 }
 
-function saveCheckpoint({ run, mechanism, progress, options, settings }: Loop): void {
+function saveCheckpoint({ run, book, mechanism, progress, options, settings }: Loop): void {
   const { step, parameters, optimizer } = progress;
   checkFinite(parameters, { step, learningRate: settings.schedule.learningRate });
-  run.save({ step, parameters, optimizer, clip: mechanism.clip.kept });
+  run.save({ step, parameters, optimizer, clip: mechanism.clip.kept }, book.takeSample());
   options.onPhase?.('saved', step - 1);
 }
 

@@ -11,10 +11,12 @@ import {
   type Judgement,
 } from './claim-judge.ts';
 import { givesPrint, readPrinted, type PrintedNumber } from './claim-printed.ts';
+import { evidenceStands } from './claim-rounding.ts';
 import { statementOf } from './claim-statement.ts';
 import { conventionTexts, rhoEpsilons } from './conventions.ts';
 import { explain, isStatedMatch, type Explanation } from './explain.ts';
 import { findingsOf } from './findings.ts';
+import { roundingQuestions } from './findings-rounding.ts';
 import { strongestVerdict, verdictFor, type Reason, type VerdictDetail } from './verdict.ts';
 
 /**
@@ -71,7 +73,7 @@ export function auditClaim(claim: Claim): ClaimAudit {
     recomputed: recomputedOf(claim, { judgement, explanation, epsilon: roughly }),
     readings: explanation?.readings.slice(0, mostReadings) ?? [],
     explanation: explanation?.text ?? implied,
-    questions: questionsOf(claim, judgement),
+    questions: [...questionsOf(claim, judgement), ...roundingQuestions(claim, reasons)],
     needs: judgement.needs,
     range: judgement.range,
   };
@@ -81,7 +83,9 @@ const mostReadings = 12;
 const verb = 'audit the claim';
 
 function checkNumbers({ guarantee, mechanisms }: Claim): void {
-  if (guarantee.delta !== null) checkDelta(guarantee.delta, { verb, name: 'guarantee.delta' });
+  // At 0 it is a promise of pure differential privacy.
+  if (guarantee.delta !== null && guarantee.delta !== 0)
+    checkDelta(guarantee.delta, { verb, name: 'guarantee.delta' });
   mechanisms.forEach(({ noise }, index) => {
     if (noise.multiplier === null) return;
     checkNonNegative(noise.multiplier, { verb, name: `mechanisms[${index}].noise.multiplier` });
@@ -112,7 +116,8 @@ function detailOf(
   if (claimed !== null && isRefutedByOthers(claim, claimed)) details.push('refuted');
   // A point is judged in the reading that is best for privacy, so one beyond it is beyond all.
   const points = judgedPoints(claim, { ...judgement, epsilon });
-  if (points.some(({ isBeyond }) => isBeyond)) details.push('privacy_overstated');
+  if (points.some(({ isProved }) => isProved)) details.push('privacy_overstated');
+  else if (points.some(({ isBeyond }) => isBeyond)) details.push('borderline');
   const found = strongestVerdict(details);
   if (found !== 'consistent') return found;
   const isGiven = isImplied || (explanation?.readings.some(isStatedMatch) ?? false);
@@ -132,12 +137,16 @@ function unlessBroken(detail: VerdictDetail, reasons: readonly Reason[]): Verdic
 /** What is likelier than this to be chance refutes nothing. */
 const leastConfidence = 0.9;
 
-/** A bound at a smaller delta, such as 0, says nothing about the claim's; one without a delta is taken to be at the claim's. */
-function isRefutedByOthers({ evidence, guarantee }: Claim, { stands }: PrintedNumber): boolean {
+/**
+ * A bound at a smaller delta, such as 0, says nothing about the claim's; one without a delta is taken to be at the claim's. It is printed
+ * in few digits as well.
+ */
+function isRefutedByOthers(claim: Claim, { stands }: PrintedNumber): boolean {
+  const { evidence, guarantee } = claim;
   if (evidence.kind !== 'lower_bound' || evidence.epsilon === null) return false;
   const isComparable = guarantee.delta === null || (evidence.delta ?? guarantee.delta) >= guarantee.delta;
   const isSure = (evidence.confidence ?? 1) >= leastConfidence;
-  return isComparable && isSure && evidence.epsilon > stands.upper;
+  return isComparable && isSure && evidenceStands(claim).lower > stands.upper;
 }
 
 /** Which conversion of a claimed rho or mu gives the printed epsilon, where no mechanism is stated. */
@@ -168,7 +177,7 @@ function recomputedOf(
   const numbers: readonly [string, number | undefined][] =
     best === undefined ? conversionsOf(claim) : Object.entries(explanation?.stated ?? {});
   const conventions = numbers.flatMap(([name, value]): [string, Interval][] =>
-    value === undefined ? [] : [[name, { lower: value, upper: value }]],
+    value === undefined ? [] : [[nameOfConvention(name, best), { lower: value, upper: value }]],
   );
   const implied = best === undefined ? impliedEpsilon(claim) : undefined;
   const bound = claim.evidence.kind === 'lower_bound' ? claim.evidence.epsilon : null;
@@ -180,6 +189,12 @@ function recomputedOf(
     ...(bound !== null && { 'published lower bound': { lower: bound, upper: Infinity } }),
     ...Object.fromEntries(conventions),
   };
+}
+
+/** Conventions see one record, but for those that are about groups. */
+function nameOfConvention(name: string, best: Judgement['best']): string {
+  const isGroup = best?.settings.runs.some(({ groupSize }) => groupSize > 1) ?? false;
+  return isGroup && !name.startsWith('group ') ? `${name}, one record` : name;
 }
 
 function nameOfBest({ epsilon, settings }: NonNullable<Judgement['best']>): string {

@@ -1,6 +1,4 @@
 import type { Interval } from '../accountant.ts';
-import { DpError } from '../check.ts';
-import { epsilonOf, type AccountantChoice } from '../epsilon.ts';
 import {
   gaussianEvent,
   poissonGroupEvent,
@@ -10,6 +8,8 @@ import {
   type Neighbours,
 } from '../event.ts';
 import type { RunSettings, Settings } from './claim-settings.ts';
+import { boundEvent, type Accuracy, type Comparison, type EventQuestion } from './event-bounds.ts';
+import { pureEpsilon } from './pure.ts';
 
 /** An event that happened for certain, and one that is at least as bad as what happened; undefined where none is known. */
 export interface EventPair {
@@ -36,11 +36,9 @@ export function runEvents(run: RunSettings, neighbours: Neighbours): EventPair {
 }
 
 function eventsOf(run: RunSettings, neighbours: Neighbours): EventPair {
-  const { noise, steps, groupSize: records } = run;
-  if (!(noise > 0)) return unknown;
+  if (!(run.noise > 0)) return unknown;
   if (run.law === 'laplace') return laplaceEvents(run);
-  if (run.sampling === 'none' || (run.rate === 1 && run.sampling === 'poisson'))
-    return both(repeat(gaussianEvent(noise / records), steps));
+  if (isWhole(run)) return gaussianEvents(run);
   switch (run.sampling) {
     case 'poisson':
       return run.physicalCap === null ? poissonEvents(run, neighbours) : truncatedEvents(run);
@@ -55,11 +53,28 @@ function eventsOf(run: RunSettings, neighbours: Neighbours): EventPair {
   }
 }
 
+function gaussianEvents({ noise, certainNoise, groupSize, steps }: RunSettings): EventPair {
+  const upper = repeat(gaussianEvent(noise / groupSize), steps);
+  if (certainNoise === null) return both(upper);
+  return { lower: repeat(gaussianEvent(certainNoise / groupSize), steps), upper };
+}
+
 /** Nothing is said of Laplace noise in batches, but that Poisson sampling does not make it worse. */
-function laplaceEvents({ noise, groupSize, steps, sampling, rate }: RunSettings): EventPair {
+function laplaceEvents(run: RunSettings): EventPair {
+  const { noise, groupSize, steps, sampling } = run;
   const event = repeat({ kind: 'laplace', noiseMultiplier: noise / groupSize }, steps);
-  if (sampling === 'none' || (rate === 1 && sampling === 'poisson')) return both(event);
-  return { lower: undefined, upper: sampling === 'poisson' ? event : undefined };
+  if (isWhole(run)) return both(event);
+  return { lower: undefined, upper: sampling === 'poisson' && !isCut(run) ? event : undefined };
+}
+
+/** Whether every unit takes part in every step. */
+function isWhole(run: RunSettings): boolean {
+  return run.sampling === 'none' || (run.rate === 1 && run.sampling === 'poisson' && !isCut(run));
+}
+
+/** Whether a unit can push another one out of a batch. */
+function isCut({ physicalCap, units }: RunSettings): boolean {
+  return physicalCap !== null && (units === null || physicalCap < units);
 }
 
 function poissonEvents(run: RunSettings, neighbours: Neighbours): EventPair {
@@ -142,16 +157,14 @@ function shuffledEvents(run: RunSettings, neighbours: Neighbours): EventPair {
   };
 }
 
-/** Wanted (upper - lower) of an interval ÷ its upper end; 1e-4 where left out. */
-export interface Accuracy {
-  readonly relativeGap?: number | undefined;
-}
-
-/** Answers by settings. */
+/** Answers by what was asked. */
 export type KnownEpsilons = Map<string, Interval>;
 
-/** Asks for epsilon of settings, each settings once. */
-export type EpsilonOfSettings = (settings: Settings) => Interval;
+/**
+ * Asks for epsilon of settings, each settings once. Where all that is wanted is a comparison the answer may be wide, and is that of
+ * what bounds them from the side that is asked for.
+ */
+export type EpsilonOfSettings = (settings: Settings, compared?: Comparison) => Interval;
 
 /**
  * A function that bounds epsilon of settings and remembers what it was asked.
@@ -161,99 +174,89 @@ export type EpsilonOfSettings = (settings: Settings) => Interval;
 export function settingsEpsilon(
   options: Accuracy & { readonly known?: KnownEpsilons; readonly finer?: KnownEpsilons } = {},
 ): EpsilonOfSettings {
-  const { known = new Map(), finer } = options;
-  return settings => {
-    const key = JSON.stringify(settings);
-    const found = known.get(key) ?? finer?.get(key) ?? boundSettings(settings, options);
-    known.set(key, found);
+  const { known = new Map(), finer, relativeGap } = options;
+  return (settings, compared) => {
+    const question = questionOf(settings);
+    const key = JSON.stringify(question);
+    const own = compared === undefined ? key : `${key} ${compared.side} ${compared.limit}`;
+    const found =
+      known.get(key) ?? finer?.get(key) ?? known.get(own) ?? answer(question, { relativeGap, compared });
+    known.set(own, found);
     return found;
   };
 }
 
-function boundSettings(settings: Settings, { relativeGap }: Accuracy): Interval {
+/** All of the settings that epsilon depends on. */
+interface BoundQuestion extends Pick<Settings, 'neighbours' | 'delta' | 'selection'> {
+  readonly lower: DpEvent | undefined;
+  readonly upper: DpEvent | undefined;
+  /** Where no accountant is needed. */
+  readonly settled: Interval | undefined;
+}
+
+function questionOf(settings: Settings): BoundQuestion {
   const { runs, neighbours, delta, selection } = settings;
-  if (runs.some(({ noise, rate }) => noise === 0 && rate > delta))
-    return { lower: Infinity, upper: Infinity };
-  const far = farReplacement(settings);
-  if (far !== undefined) return far;
   const pairs = runs.map(run => runEvents(run, neighbours));
-  const question = { neighbours, delta, relativeGap };
   const lowers = pairs.map(({ lower }) => lower).filter(event => event !== undefined);
   const uppers = pairs.map(({ upper }) => upper).filter(event => event !== undefined);
-  const [lower, upper] = [composed(lowers), uppers.length === runs.length ? composed(uppers) : undefined];
-  if (selection !== null) return selected({ lower, upper }, { ...question, selection });
+  const lower = composed(lowers);
   const isTight = pairs.every(pair => pair.lower === pair.upper);
-  if (isTight && upper !== undefined) return certified(upper, question);
+  const bounded = uppers.length === runs.length ? composed(uppers) : undefined;
   return {
-    lower: lower === undefined ? 0 : certified(lower, question).lower,
-    upper: upper === undefined ? Infinity : certified(upper, question).upper,
+    lower,
+    upper: isTight ? lower : bounded,
+    neighbours,
+    delta,
+    selection,
+    settled: settledBy(settings),
   };
 }
 
-/** Epsilon under replacement beyond these takes accountants long, and nobody needs it in four digits. */
-const [tiny, huge] = [0.005, 500];
-const wide: Accuracy = { relativeGap: 0.3 };
-
-/**
- * Wide bounds under replacement with Poisson sampling, far out; undefined elsewhere. Not below what zeroing a gradient out does; not above
- * RDP, nor above one unit removed and another one added: (2ε, (1 + e^ε) δ).
- */
-function farReplacement(settings: Settings): Interval | undefined {
-  const { runs, neighbours, delta, selection } = settings;
-  const isPlain = ({ sampling, groupSize, physicalCap, law }: RunSettings): boolean =>
-    sampling === 'poisson' && groupSize === 1 && physicalCap === null && law === 'gaussian';
-  if (neighbours !== 'replace' || selection !== null || !runs.every(isPlain)) return undefined;
-  const { lower, upper: single } = boundSettings({ ...settings, neighbours: 'zero-out' }, wide);
-  if (lower > huge) return { lower, upper: renyiUpper(settings) };
-  if (single > tiny) return undefined;
-  const shared = { ...settings, neighbours: 'add-or-remove', delta: delta / (1 + Math.exp(tiny)) } as const;
-  const { upper } = boundSettings(shared, wide);
-  return upper > tiny ? undefined : { lower, upper: 2 * upper };
-}
-
-function renyiUpper({ runs, neighbours, delta }: Settings): number {
-  const uppers = runs.map(run => runEvents(run, neighbours).upper).filter(event => event !== undefined);
-  if (uppers.length < runs.length) return Infinity;
-  return epsilonOf(sequence(uppers), { neighbours, delta, accountant: 'rdp' }).epsilon.upper;
+function settledBy(settings: Settings): Interval | undefined {
+  const { runs, delta } = settings;
+  if (delta === 0) return pureEpsilon(settings);
+  const isBare = runs.some(({ noise, rate }) => noise === 0 && rate > delta);
+  return isBare ? { lower: Infinity, upper: Infinity } : undefined;
 }
 
 function composed(events: readonly DpEvent[]): DpEvent | undefined {
   return events.length === 0 ? undefined : sequence(events);
 }
 
-interface Question extends Accuracy {
-  readonly neighbours: Neighbours;
-  readonly delta: number;
+function answer(
+  { settled, lower, upper, selection, neighbours, delta }: BoundQuestion,
+  options: Pick<EventQuestion, 'relativeGap' | 'compared'>,
+): Interval {
+  if (settled !== undefined) return settled;
+  const question = { neighbours, delta, ...options };
+  if (selection === null && lower === upper && upper !== undefined) return boundEvent(upper, question);
+  const side = options.compared?.side;
+  if (side === 'lower') return lowerOf({ lower, selection }, question);
+  return {
+    lower: side === 'upper' ? 0 : lowerOf({ lower, selection }, question).lower,
+    upper: upperOf({ upper, selection }, question),
+  };
 }
 
 /** With a score that is the same for all runs the one released is any of them, unless there may be none. */
-function selected(
-  { lower, upper }: EventPair,
-  { selection, ...question }: Question & { readonly selection: NonNullable<Settings['selection']> },
+function lowerOf(
+  { lower, selection }: Pick<BoundQuestion, 'lower' | 'selection'>,
+  question: EventQuestion,
 ): Interval {
+  const isNothing = lower === undefined || selection?.shape === 'poisson';
+  return isNothing ? { lower: 0, upper: 0 } : boundEvent(lower, question);
+}
+
+function upperOf(
+  { upper, selection }: Pick<BoundQuestion, 'upper' | 'selection'>,
+  question: EventQuestion,
+): number {
+  if (upper === undefined) return Infinity;
+  if (selection === null) return boundEvent(upper, question).upper;
   const { runs, shape } = selection;
-  const single = lower === undefined || shape === 'poisson' ? 0 : certified(lower, question).lower;
-  if (upper === undefined) return { lower: single, upper: Infinity };
   const event: DpEvent =
     shape === 'fixed'
       ? repeat(upper, Math.ceil(runs))
       : { kind: 'repeat-and-select', event: upper, meanRuns: runs, shape };
-  return { lower: single, upper: certified(event, question).upper };
-}
-
-function certified(event: DpEvent, question: Question): Interval {
-  try {
-    return epsilonOf(event, { ...question, accountant: accountantFor(event, question) }).epsilon;
-  } catch (error) {
-    if (!(error instanceof DpError && error.code === 'UNSUPPORTED_EVENT')) throw error;
-    if (question.neighbours !== 'replace') return { lower: 0, upper: Infinity };
-    // What replaces a unit may have a gradient of zero.
-    return { lower: certified(event, { ...question, neighbours: 'zero-out' }).lower, upper: Infinity };
-  }
-}
-
-/** The exact accountant looks for its value, too, which nobody asks for where a wide interval will do. */
-function accountantFor(event: DpEvent, { relativeGap }: Accuracy): AccountantChoice {
-  if (event.kind === 'repeat-and-select') return 'rdp';
-  return relativeGap === undefined ? 'exact' : 'pld';
+  return boundEvent(event, question).upper;
 }

@@ -1,16 +1,26 @@
 import type { Claim } from './claim.ts';
 import type { EpsilonOfSettings } from './claim-bounds.ts';
 import type { OpenChoice } from './claim-open.ts';
-import { settle, type Choices, type Fill } from './claim-settings.ts';
+import { roundedClaim } from './claim-rounding.ts';
+import { settle, type Choices, type Fill, type Settings } from './claim-settings.ts';
 
 /** What an accusation has to hold against. */
 export interface GuardQuestion {
   readonly open: readonly OpenChoice[];
   readonly best: Choices;
-  /** Bounds below are all that is asked for. */
   readonly epsilon: EpsilonOfSettings;
+  /** Asked first; as `epsilon`, wider and faster. */
+  readonly roughly?: EpsilonOfSettings | undefined;
   readonly fill?: Fill;
+  /** The largest epsilon that the print stands for. */
+  readonly limit: number;
 }
+
+/**
+ * How far an accusation holds: in every reading of what is open and with every number that rounds to a printed setting; with the
+ * settings exactly as they were printed only; or in some readings only.
+ */
+export type Standing = 'proved' | 'as-printed' | 'in-some-readings';
 
 const samplers = ['without_replacement', 'balls_in_bins', 'shuffle_each_epoch', 'poisson'];
 
@@ -34,17 +44,31 @@ function entangled(claim: Claim, open: readonly OpenChoice[]): Choices[] {
   return batches.flatMap(batch => scaled.map(scale => ({ ...batch, ...scale })));
 }
 
-/**
- * Whether epsilon is certainly above `limit` in every reading of what is open, all of them together.
- *
- * @param limit - the largest epsilon that the print stands for
- */
-export function isBeyondEveryReading(
-  claim: Claim,
-  { open, best, epsilon, fill = {}, limit }: GuardQuestion & { readonly limit: number },
-): boolean {
+/** How far it holds that epsilon is above `limit`, which it is in the reading that is best word by word. */
+export function standingOf(claim: Claim, question: GuardQuestion): Standing {
+  if (question.open.length > 0 && !isBeyondEveryReading(claim, question)) return 'in-some-readings';
+  const { claim: rounded, moved } = roundedClaim(claim, 'best');
+  return moved.length === 0 || isBeyondEveryReading(rounded, question) ? 'proved' : 'as-printed';
+}
+
+/** Whether epsilon is certainly above `limit` in every reading of what is open, all of them together. */
+function isBeyondEveryReading(claim: Claim, question: GuardQuestion): boolean {
+  const { open, best, fill = {} } = question;
   return entangled(claim, open).every(choices => {
     const settings = settle(claim, { choices: { ...best, ...choices }, fill });
-    return settings !== undefined && epsilon(settings).lower > limit;
+    return settings !== undefined && isBeyond(settings, question);
   });
+}
+
+/** The slower answers are asked for where the faster ones do not settle it. Whatever replaces a unit may have a gradient of zero. */
+function isBeyond(
+  settings: Settings,
+  { epsilon, roughly = epsilon, limit }: Pick<GuardQuestion, 'epsilon' | 'roughly' | 'limit'>,
+): boolean {
+  const compared = { side: 'lower', limit } as const;
+  const isReplaced = settings.neighbours === 'replace';
+  if (isReplaced && roughly({ ...settings, neighbours: 'zero-out' }, compared).lower > limit) return true;
+  const { lower, upper } = roughly(settings, compared);
+  if (lower > limit) return true;
+  return upper > limit && roughly !== epsilon && epsilon(settings, compared).lower > limit;
 }

@@ -1,12 +1,14 @@
 import type { Interval } from '../accountant.ts';
 import type { Claim, ProfilePoint } from './claim.ts';
 import type { EpsilonOfSettings } from './claim-bounds.ts';
-import { isBeyondEveryReading } from './claim-guard.ts';
+import { standingOf } from './claim-guard.ts';
 import { bestChoices, missingFacts, openChoices, type MissingFact, type OpenChoice } from './claim-open.ts';
 import { readPrinted, type PrintedNumber } from './claim-printed.ts';
 import { bestFill, needsOf, rangeOf } from './claim-range.ts';
-import { settle, type Choices, type Fill, type RunSettings, type Settings } from './claim-settings.ts';
+import { deltaStands, printedDigits, roundedClaim } from './claim-rounding.ts';
+import { settle, type Choices, type RunSettings, type Settings } from './claim-settings.ts';
 import { rhoEpsilons } from './conventions.ts';
+import { isNeverPure } from './pure.ts';
 import type { VerdictDetail } from './verdict.ts';
 
 /** The claim read in one way. */
@@ -81,10 +83,11 @@ function isImpossibleFor(
   question: OpenQuestion & { readonly claimed: PrintedNumber; readonly range: Interval },
 ): boolean {
   const { open, missing, claimed, range } = question;
+  if (isNeverPure(claim)) return true;
   const limit = claimed.stands.upper;
   const isGrowing = open.some(({ key }) => key === 'scope') && missing.some(({ fact }) => fact === 'records');
   if (range.lower <= limit || isGrowing || missing.some(({ fact }) => fact === 'delta')) return false;
-  return isAccused(claim, { ...question, fill: bestFill(claim), limit });
+  return standingOf(claim, { ...question, fill: bestFill(claim), limit }) === 'proved';
 }
 
 function judgeWorlds(claim: Claim, question: OpenQuestion): Judgement {
@@ -109,26 +112,18 @@ function corrected(
 ): VerdictDetail {
   const { claim, question, settings } = options;
   if (detail === 'borderline') return holdsIfPoisson(settings, question) ? 'conditional' : detail;
-  if (detail !== 'privacy_overstated') return detail;
-  return isAccused(claim, { ...question, limit: question.claimed!.stands.upper }) ? detail : 'unverifiable';
-}
-
-function isAccused(
-  claim: Claim,
-  options: Pick<OpenQuestion, 'open' | 'best' | 'epsilon' | 'roughly'> & {
-    readonly limit: number;
-    readonly fill?: Fill;
-  },
-): boolean {
-  const { roughly, epsilon, ...question } = options;
-  return isBeyondEveryReading(claim, { ...question, epsilon: roughly ?? epsilon });
+  if (detail !== 'privacy_overstated' && detail !== 'refuted_for_sampler') return detail;
+  const standing = standingOf(claim, { ...question, limit: question.claimed!.stands.upper });
+  return standing === 'proved' ? detail : standing === 'as-printed' ? 'borderline' : 'unverifiable';
 }
 
 /** Nothing proved covers the batches as they were formed, but the claim would hold had they been Poisson sampled. */
 function holdsIfPoisson(settings: Settings, question: OpenQuestion): boolean {
   const { claimed, roughly = question.epsilon } = question;
   const isOther = settings.runs.some(run => isUnlikePoisson(run) || run.physicalCap !== null);
-  return isOther && claimed !== null && roughly(asPoisson(settings)).upper <= claimed.stands.upper;
+  if (!isOther || claimed === null) return false;
+  const limit = claimed.stands.upper;
+  return roughly(asPoisson(settings), { side: 'upper', limit }).upper <= limit;
 }
 
 /** One word changed at a time. A reading that misses a number stands for all its values. */
@@ -140,7 +135,9 @@ function otherWorlds(claim: Claim, question: OpenQuestion): World[] {
       const settings = settle(claim, { choices, fill: {} });
       if (settings !== undefined) return { text, field, settings, epsilon: epsilon(settings) };
       const one = settle(claim, { choices, fill: { records: 1 } })!;
-      return { text, field, settings: one, epsilon: { lower: epsilon(one).lower, upper: Infinity } };
+      // Where noise may have grown with the cap, a large one is the best.
+      const lower = open.some(choice => choice.key === 'scope') ? 0 : epsilon(one).lower;
+      return { text, field, settings: one, epsilon: { lower, upper: Infinity } };
     }),
   );
 }
@@ -163,7 +160,7 @@ interface Comparison {
 function detailOf(all: readonly Interval[], { claimed, settings, open, upper }: Comparison): VerdictDetail {
   const limit = claimed.stands.upper;
   if (all.every(({ lower }) => lower > limit))
-    return open.length === 0 && settings.runs.some(isUnlikePoisson)
+    return open.length === 0 && settings.delta > 0 && settings.runs.some(isUnlikePoisson)
       ? 'refuted_for_sampler'
       : 'privacy_overstated';
   if (upper <= limit) return 'consistent';
@@ -205,21 +202,29 @@ export function asPoisson(settings: Settings): Settings {
 export interface JudgedPoint {
   readonly point: ProfilePoint;
   readonly found: Interval;
-  /** Whether it is certainly more than what the digits of the point stand for. */
+  /** Whether it is certainly more than what the digits of the point stand for, with the settings as they were printed. */
   readonly isBeyond: boolean;
+  /** Whether it is so with every number that rounds to them. */
+  readonly isProved: boolean;
 }
 
 /** Points of a claimed profile; none where the mechanism is not known, or words are open of which no reading is the best. */
 export function judgedPoints(
-  { guarantee }: Claim,
+  claim: Claim,
   { best, open, epsilon }: Pick<Judgement, 'best' | 'open'> & { readonly epsilon: EpsilonOfSettings },
 ): JudgedPoint[] {
+  const { profile, relation } = claim.guarantee;
   const isOpen = open.some(({ key }) => key === 'sampler' || key === 'adjacency' || key === 'relative');
-  if (best === undefined || guarantee.profile === null || isOpen) return [];
-  return guarantee.profile.map(point => {
+  if (best === undefined || profile === null || isOpen) return [];
+  const rounded = settle(roundedClaim(claim, 'best').claim, { choices: bestChoices(open), fill: {} })!;
+  return profile.map((point, index) => {
+    const at = `/guarantee/profile/${index}`;
     const found = epsilon({ ...best.settings, delta: point.delta });
-    const { stands } = readPrinted(point.epsilon, guarantee.relation);
-    return { point, found, isBeyond: found.lower > stands.upper };
+    const text = printedDigits(claim, { field: `${at}/epsilon`, value: point.epsilon });
+    const limit = readPrinted(text, relation).stands.upper;
+    const isBeyond = found.lower > limit;
+    const delta = deltaStands(claim, { field: `${at}/delta`, value: point.delta }).upper;
+    return { point, found, isBeyond, isProved: isBeyond && epsilon({ ...rounded, delta }).lower > limit };
   });
 }
 

@@ -46,15 +46,19 @@ const batchForming: ChoiceMaker = mechanism => {
   };
 };
 
-const clipping: ChoiceMaker = ({ clip, kind }, claim) => {
+const clipping: ChoiceMaker = ({ clip, kind, noise }, claim) => {
   const isTold = clip.per === 'unit' || clip.per === 'example';
-  if (kind !== 'dp_sgd' || isTold || !isRecordSampledIfChosen(claim)) return undefined;
+  const isTraining = kind === 'dp_sgd';
+  // A count with noise has a clip norm where its noise is said to be relative to one.
+  const isClipped =
+    isTraining || (noise.relative_to === 'clip' && (claim.unit.max_records_per_unit ?? 1) > 1);
+  if (!isClipped || isTold || !isRecordSampledIfChosen(claim)) return undefined;
   return {
     key: 'clip',
-    question: `Was the gradient clipped once per ${claim.unit.kind}, or per record?`,
+    question: `Was ${isTraining ? 'the gradient' : 'what noise was added to'} clipped once per ${claim.unit.kind}, or per record?`,
     options: [
-      { value: 'unit', text: 'one clipped contribution per unit' },
-      { value: 'example', text: 'each record sampled and clipped on its own' },
+      { value: 'unit', text: 'all records of a unit were clipped as one' },
+      { value: 'example', text: 'each record was sampled and clipped on its own' },
     ],
   };
 };

@@ -12,7 +12,7 @@ export interface PrintedNumber {
   readonly stands: Interval;
 }
 
-const numeral = /^\s*\+?(\d+)(?:\.(\d*))?(?:e([+-]?\d+))?\s*$/i;
+const numeral = /^\s*\+?(?:\d+(?:\.(\d*))?|\.(\d+))(?:e([+-]?\d+))?\s*$/i;
 
 /**
  * A number as printed: `"3.0"` stands for [2.95, 3.05), and for (0, 3] where it is a limit.
@@ -27,7 +27,8 @@ const numeral = /^\s*\+?(\d+)(?:\.(\d*))?(?:e([+-]?\d+))?\s*$/i;
  */
 export function readPrinted(printed: Printed, relation: ClaimGuarantee['relation']): PrintedNumber {
   const text = String(printed).trim();
-  const [, , decimals = '', exponent = '0'] = numeral.exec(text) ?? refuse(text);
+  const [, after, alone, exponent = '0'] = numeral.exec(text) ?? refuse(text);
+  const decimals = after ?? alone ?? '';
   const value = Number(text);
   const unit = Number(`1e${Number(exponent) - decimals.length}`);
   const half = Number(`5e${Number(exponent) - decimals.length - 1}`);
@@ -48,6 +49,20 @@ function refuse(text: string): never {
 /** Without the last bits that a subtraction of decimals leaves. */
 function tidy(value: number): number {
   return Number(value.toPrecision(15));
+}
+
+/**
+ * Whether a text says with its digits what the number alone doesn't.
+ *
+ * @example
+ * ```ts
+ * hasOwnDigits('1.10'); // true
+ * hasOwnDigits('1e-5'); // false
+ * ```
+ */
+export function hasOwnDigits(text: string): boolean {
+  const { unit, value } = readPrinted(text, '=');
+  return unit !== readPrinted(value, '=').unit;
 }
 
 /** Beyond the rounding, numbers this close count as the same: settings are printed in few digits, too. */

@@ -4,6 +4,7 @@ import type { Claim } from './claim.ts';
 import type { EpsilonOfSettings } from './claim-bounds.ts';
 import type { MissingFact } from './claim-open.ts';
 import { settle, type Choices, type Fill, type OpenFact } from './claim-settings.ts';
+import { isNeverPure } from './pure.ts';
 import { downwardDigits, upwardDigits } from './safe-digits.ts';
 
 /** What is asked about a claim with missing numbers. */
@@ -31,6 +32,7 @@ export function rangeOf(
   options: RangeQuestion & { readonly best: Choices; readonly worst: Choices },
 ): Interval {
   const { missing, epsilon, best, worst } = options;
+  if (isNeverPure(claim)) return { lower: Infinity, upper: Infinity };
   const facts = missing.map(({ fact }) => fact);
   const bound = (choices: Choices, fill: Fill): Interval => {
     const settings = settle(claim, { choices, fill });
@@ -145,7 +147,8 @@ export function needsOf(
   if (search === undefined || !(most > 0)) return [];
   const excess = (x: number): number => {
     const settings = settle(claim, { choices, fill: search.at(x) });
-    return settings === undefined ? Infinity : Math.log(epsilon(settings).upper / most);
+    if (settings === undefined) return Infinity;
+    return Math.log(epsilon(settings, { side: 'upper', limit: most }).upper / most);
   };
   const { start, limits } = search;
   const found = findThreshold(excess, { start, limits, slope: -1, tolerance: closeEnough });

@@ -1,4 +1,5 @@
 import type { Neighbours } from '../event.ts';
+import { treeBounds } from './claim-tree.ts';
 import type { Claim, ClaimMechanism, ClaimSamplerKind, UnitKind } from './claim.ts';
 
 /** A number that moves epsilon and that a claim may leave out. */
@@ -19,6 +20,8 @@ export interface RunSettings {
   readonly sampling: RunSampling;
   readonly physicalCap: number | null;
   readonly noise: number;
+  /** Noise of what certainly happened, where less is certain than is possible; null where `noise` is. */
+  readonly certainNoise: number | null;
   readonly rate: number;
   readonly steps: number;
   /** Whole epochs that are stated; null where only steps are. */
@@ -104,7 +107,9 @@ export function numbersOf(
   const batch = mechanism.sampler.batch_size ?? fill.batch ?? null;
   const noise = (isWorkersOpen(mechanism) ? null : mechanism.noise.multiplier) ?? fill.noise ?? null;
   const isOwnSensitivity = isCorrelated(mechanism) && relativeTo(mechanism, choices) === 'clip';
-  const sensitivity = isOwnSensitivity ? (mechanism.sensitivity ?? fill.sensitivity ?? null) : 1;
+  const sensitivity = isOwnSensitivity
+    ? (mechanism.sensitivity ?? treeBounds(mechanism)?.upper ?? fill.sensitivity ?? null)
+    : 1;
   if (!isSampled(mechanism)) {
     const steps = isCorrelated(mechanism) ? 1 : (mechanism.steps ?? 1);
     return { noise, units, batch, rate: 1, steps, sensitivity };
@@ -225,11 +230,14 @@ function settleRun(
   if (noise === null || rate === null || steps === null) return undefined;
   if (sensitivity === null || groupSize === undefined) return undefined;
   const { sampler, clip } = mechanism;
+  const factor = noiseFactor(claim, mechanism, { ...options, batch, groupSize });
+  const certain = certainSensitivity(mechanism, options.choices);
   return {
     law: mechanism.kind === 'laplace' ? 'laplace' : 'gaussian',
     sampling: isSampled(mechanism) ? samplingOf(sampler.kind, options.choices) : 'none',
     physicalCap: sampler.physical_cap,
-    noise: (noise / sensitivity) * noiseFactor(claim, mechanism, { ...options, batch, groupSize }),
+    noise: (noise / sensitivity) * factor,
+    certainNoise: certain === null ? null : (noise / certain) * factor,
     rate,
     steps,
     epochs: mechanism.epochs === null ? null : Math.floor(mechanism.epochs),
@@ -240,6 +248,12 @@ function settleRun(
     isBounded: clip.per !== 'layer' || options.choices['layer'] !== 'each',
     isAmplified: isAmplified(mechanism),
   };
+}
+
+/** The sensitivity that is proved where only bounds on it are known; null elsewhere. */
+function certainSensitivity(mechanism: ClaimMechanism, choices: Choices): number | null {
+  if (mechanism.sensitivity !== null || relativeTo(mechanism, choices) !== 'clip') return null;
+  return treeBounds(mechanism)?.lower ?? null;
 }
 
 /** Correlated noise in steps whose batches may have been drawn at random. */

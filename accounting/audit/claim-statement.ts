@@ -27,13 +27,14 @@ export function statementOf(claim: Claim, { best, range, missing }: Judgement): 
  * ```
  */
 export function deltaWords(delta: number): string {
-  return Number(delta.toPrecision(4)).toExponential();
+  return delta === 0 ? '0' : Number(delta.toPrecision(4)).toExponential();
 }
 
 function unitWords({ unit }: Claim): string {
   if (unit.kind === null) return 'a unit that is not stated';
   const cap = unit.max_records_per_unit;
-  const capped = isGroup(unit.kind) && cap !== null ? ` with at most ${cap} records` : '';
+  const capped =
+    isGroup(unit.kind) && cap !== null ? ` with at most ${cap} ${cap === 1 ? 'record' : 'records'}` : '';
   return `one ${unit.kind}${capped}`;
 }
 

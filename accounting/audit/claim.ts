@@ -147,6 +147,13 @@ export interface ClaimMechanism {
   readonly normalise_by: 'expected_public' | 'expected_private' | 'expected' | 'realised' | null;
   /** L2 sensitivity of the whole release in units of the clip norm; for trees and matrix factorizations. */
   readonly sensitivity: number | null;
+  /** How often a tree was begun anew, after even stretches of steps; 0 for one tree. */
+  readonly restarts: number | null;
+  /**
+   * Whether the numbers are those that were run with, or as somebody printed them, so that each may stand for everything that rounds
+   * to it. Null is `printed`.
+   */
+  readonly settings: 'exact' | 'printed' | null;
 }
 
 /** How the publisher accounted. */
@@ -214,6 +221,8 @@ export interface Claim {
   readonly data: ClaimData;
   readonly randomness: ClaimRandomness;
   readonly evidence: ClaimEvidence;
+  /** Digits of numbers that were printed in another form than their shortest, by JSON pointer: `1.10` is finer than `1.1`. */
+  readonly digits?: Readonly<Record<string, string>>;
 }
 
 /** One way to read the settings, and the conventions under which it gives the printed number. */
@@ -258,20 +267,30 @@ export interface ClaimAudit {
   readonly range: Interval | null;
 }
 
-type Stated<T> = Partial<T>;
+type Stated<T, Numbers extends keyof T = never> = Partial<Omit<T, Numbers>> & {
+  readonly [name in Numbers]?: Printed | null;
+};
 
 /** A mechanism of which only what was stated is given. */
-export interface StatedMechanism extends Stated<Omit<ClaimMechanism, 'kind' | 'sampler' | 'clip' | 'noise'>> {
+export interface StatedMechanism extends Stated<
+  Omit<ClaimMechanism, 'kind' | 'sampler' | 'clip' | 'noise'>,
+  'epochs' | 'sensitivity'
+> {
   readonly kind: ClaimMechanismKind;
-  readonly sampler?: Stated<ClaimSampler>;
+  readonly sampler?: Stated<ClaimSampler, 'rate' | 'batch_size'>;
   readonly clip?: Stated<ClaimClip>;
-  readonly noise?: Stated<ClaimNoise>;
+  readonly noise?: Stated<ClaimNoise, 'multiplier'>;
 }
 
-/** A claim of which only what was stated is given. */
+/** The promise, of which only what was stated is given. */
+export interface StatedPromise extends Stated<Omit<ClaimGuarantee, 'profile'>, 'delta'> {
+  readonly profile?: readonly { readonly epsilon: Printed; readonly delta: Printed }[] | null;
+}
+
+/** A claim of which only what was stated is given; numbers with the digits that count may be texts. */
 export interface StatedClaim {
   readonly subject?: Stated<ClaimSubject>;
-  readonly guarantee?: Stated<ClaimGuarantee>;
+  readonly guarantee?: StatedPromise;
   readonly unit?: Stated<ClaimUnit>;
   readonly adjacency?: Claim['adjacency'];
   readonly release?: Stated<ClaimRelease>;
@@ -280,92 +299,5 @@ export interface StatedClaim {
   readonly selection?: Stated<ClaimSelection>;
   readonly data?: Stated<ClaimData>;
   readonly randomness?: Stated<ClaimRandomness>;
-  readonly evidence?: Stated<ClaimEvidence>;
-}
-
-/**
- * A whole claim from the facts that were stated: everything else becomes null.
- *
- * @example
- * ```ts
- * claimOf({ guarantee: { epsilon: '3.0' } }).guarantee.delta; // null
- * ```
- */
-export function claimOf(stated: StatedClaim): Claim {
-  return {
-    schema: 'dp-claim/1',
-    subject: { name: null, digest: null, source: null, ...stated.subject },
-    guarantee: {
-      epsilon: null,
-      delta: null,
-      relation: null,
-      rho: null,
-      mu: null,
-      profile: null,
-      ...stated.guarantee,
-    },
-    unit: { kind: null, max_records_per_unit: null, enforced_by: null, multi_device: null, ...stated.unit },
-    adjacency: stated.adjacency ?? null,
-    release: { what: null, checkpoints: null, other_outputs: null, ...stated.release },
-    mechanisms: (stated.mechanisms ?? []).map(mechanismOf),
-    accounting: {
-      method: null,
-      orders: null,
-      library: null,
-      version: null,
-      sampler: null,
-      ...stated.accounting,
-    },
-    selection: {
-      runs: null,
-      rule: null,
-      validation_private: null,
-      count_distribution: null,
-      shape: null,
-      accounted: null,
-      ...stated.selection,
-    },
-    data: { pretraining: null, overlap_checked: null, duplicates: null, ...stated.data },
-    randomness: { generator: null, resumed: null, resumed_seed: null, ...stated.randomness },
-    evidence: { kind: null, epsilon: null, delta: null, confidence: null, source: null, ...stated.evidence },
-  };
-}
-
-function mechanismOf(stated: StatedMechanism): ClaimMechanism {
-  return {
-    n_units: null,
-    steps: null,
-    epochs: null,
-    rounding: null,
-    normalise_by: null,
-    sensitivity: null,
-    ...stated,
-    sampler: {
-      kind: null,
-      rate: null,
-      batch_size: null,
-      physical_cap: null,
-      partial_last: null,
-      min_separation: null,
-      max_participations: null,
-      ...stated.sampler,
-    },
-    clip: {
-      norm: null,
-      per: null,
-      microbatch_size: null,
-      adaptive: null,
-      ...stated.clip,
-    },
-    noise: {
-      multiplier: null,
-      relative_to: null,
-      applied_to: null,
-      per: null,
-      workers: null,
-      seeds: null,
-      divided_by: null,
-      ...stated.noise,
-    },
-  };
+  readonly evidence?: Stated<ClaimEvidence, 'epsilon'>;
 }

@@ -15,8 +15,16 @@ export const conventionNames = [
   'rdp modern, orders 2 to 32',
   'zcdp classic',
   'zcdp modern',
+  'zcdp modern, listed orders',
+  'rdp modern, with selection',
+  'rdp modern, absolute series, with selection',
+  'rdp modern, fixed-size batches',
+  'pld, truncated batches',
   'gaussian',
+  'gaussian textbook',
   'central limit',
+  'group lemma',
+  'group rdp',
 ] as const;
 
 /** One of {@link conventionNames}. */
@@ -32,10 +40,23 @@ export const conventionTexts: Readonly<Record<ConventionName, string>> = {
     'the modern RDP conversion over the default orders of dp_accounting, all series terms taken as positive',
   'rdp classic, orders 2 to 32': 'the classic RDP conversion over the whole orders 2 to 32',
   'rdp modern, orders 2 to 32': 'the modern RDP conversion over the whole orders 2 to 32',
+  'pld, truncated batches':
+    'the PLD accountant of dp_accounting for truncated batches, which takes a truncated batch as one record replaced at twice the sensitivity',
   'zcdp classic': 'the classic conversion of zero-concentrated DP',
   'zcdp modern': 'the modern conversion of zero-concentrated DP',
+  'zcdp modern, listed orders':
+    'the modern conversion of zero-concentrated DP over the default orders of dp_accounting',
+  'rdp modern, with selection':
+    'the modern RDP conversion over the default orders of dp_accounting, the choice among several runs included',
+  'rdp modern, absolute series, with selection':
+    'the modern RDP conversion over the default orders of dp_accounting, all series terms taken as positive, the choice among several runs included',
+  'rdp modern, fixed-size batches':
+    'the modern RDP conversion over the default orders of dp_accounting, for batches of fixed size drawn without replacement',
   gaussian: 'the exact conversion of Gaussian DP',
+  'gaussian textbook': 'the textbook formula of the Gaussian mechanism, which is proved up to epsilon 1 only',
   'central limit': 'the central limit of Gaussian DP, which can be below the truth',
+  'group lemma': 'the group-privacy lemma from the epsilon of one record',
+  'group rdp': 'the RDP conversion from one record to a group',
 };
 
 /** Orders 1.1 to 10.9 by tenths and 12 to 63: those of early Opacus and TensorFlow Privacy. */
@@ -105,6 +126,8 @@ export type ConventionEpsilons = { readonly [name in ConventionName]?: number };
  * ```
  */
 export function conventionEpsilons(event: DpEvent, question: ConventionQuestion): ConventionEpsilons {
+  // None of them has anything to say of pure differential privacy.
+  if (question.delta === 0) return {};
   const parts = flattenEvent(event);
   return {
     ...renyiEpsilons(event, parts, question),
@@ -122,11 +145,11 @@ export function conventionEpsilons(event: DpEvent, question: ConventionQuestion)
  * ```
  */
 export function usualEpsilons(event: DpEvent, { delta, neighbours }: ConventionQuestion): ConventionEpsilons {
-  if (refusalOf(event, neighbours) !== undefined) return {};
+  if (delta === 0 || refusalOf(event, neighbours) !== undefined) return {};
   const parts = flattenEvent(event);
   const at = (order: number): number => composedAt(parts, order, part => valueAt(part, neighbours, order));
   const least = (convert: Conversion): number =>
-    leastOver(earlyOrders, order => convert(at(order), order, delta));
+    leastConverted(earlyOrders, order => convert(at(order), order, delta));
   return { 'rdp classic': least(classicConversion), 'rdp modern': least(modernConversion) };
 }
 
@@ -139,13 +162,15 @@ function renyiEpsilons(
   const exact = (order: number): number => composedAt(parts, order, part => valueAt(part, neighbours, order));
   const least = (curve: RenyiCurve, orders: readonly number[], convert: Conversion): number =>
     leastOver(orders, order => convert(curve(order), order, delta));
+  const found = (orders: readonly number[], convert: Conversion): number =>
+    leastConverted(orders, order => convert(exact(order), order, delta));
   const absolute = (order: number): number => composedAt(parts, order, part => absoluteSeries(part, order));
   const isSampled = neighbours !== 'replace' && parts.every(({ event: part }) => hasSeries(part));
   return {
-    'rdp classic': least(exact, earlyOrders, classicConversion),
-    'rdp modern': least(exact, earlyOrders, modernConversion),
-    'rdp classic, orders 2 to 32': least(exact, fewOrders, classicConversion),
-    'rdp modern, orders 2 to 32': least(exact, fewOrders, modernConversion),
+    'rdp classic': found(earlyOrders, classicConversion),
+    'rdp modern': found(earlyOrders, modernConversion),
+    'rdp classic, orders 2 to 32': found(fewOrders, classicConversion),
+    'rdp modern, orders 2 to 32': found(fewOrders, modernConversion),
     ...(isSampled && {
       'rdp classic, absolute series': least(absolute, earlyOrders, classicConversion),
       'rdp modern, absolute series': least(absolute, libraryOrders, modernConversion),
@@ -153,7 +178,8 @@ function renyiEpsilons(
   };
 }
 
-function composedAt(
+/** RDP at one order of a composition. */
+export function composedAt(
   parts: readonly CountedEvent[],
   order: number,
   at: (event: BasicEvent, order: number) => number,
@@ -161,17 +187,32 @@ function composedAt(
   return parts.reduce((sum, { event, count }) => sum + count * at(event, order), 0);
 }
 
-function leastOver(orders: readonly number[], evaluate: (order: number) => number): number {
+/** The smallest of what an order gives, at least 0. */
+export function leastOver(orders: readonly number[], evaluate: (order: number) => number): number {
   let least = Infinity;
   for (let index = 0; index < orders.length; index += 1) least = Math.min(least, evaluate(orders[index]!));
   return Math.max(0, least);
+}
+
+/**
+ * The same where the RDP is exact, by halving: order - 1 times it is convex, so what either conversion gives falls and then rises.
+ */
+export function leastConverted(orders: readonly number[], evaluate: (order: number) => number): number {
+  let [low, high] = [0, orders.length - 1];
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    if (evaluate(orders[middle]!) <= evaluate(orders[middle + 1]!)) high = middle;
+    else low = middle + 1;
+  }
+  return Math.max(0, evaluate(orders[low]!));
 }
 
 /** Curves of recent steps with the values that were asked: a search asks for the same steps again and again. */
 const kept = new Map<string, { readonly curve: RenyiCurve; readonly values: Map<number, number> }>();
 const mostKept = 128;
 
-function valueAt(event: BasicEvent, neighbours: Neighbours, order: number): number {
+/** RDP of a step at an order, remembered. */
+export function valueAt(event: BasicEvent, neighbours: Neighbours, order: number): number {
   const key = `${neighbours} ${JSON.stringify(event)}`;
   let known = kept.get(key);
   if (known === undefined) {
@@ -249,25 +290,46 @@ function concentratedEpsilons(
   { delta, neighbours }: ConventionQuestion,
 ): ConventionEpsilons {
   const rho = rhoOf(parts, neighbours);
-  return rho === undefined ? {} : rhoEpsilons(rho, delta);
+  if (rho === undefined) return {};
+  const isAlone = parts.length === 1 && parts[0]!.count === 1;
+  return {
+    ...rhoEpsilons(rho, delta),
+    ...(isAlone && { 'gaussian textbook': textbookEpsilon(Math.sqrt(2 * rho), delta) }),
+  };
 }
 
 /**
- * Epsilon of rho-zCDP: the classic conversion (Bun and Steinke, arXiv 1605.02065, Proposition 1.3), the modern one at the best order,
- * and that of the Gaussian mechanism with this rho, below which no conversion can go.
+ * Dwork and Roth, "The Algorithmic Foundations of Differential Privacy" (2014), Theorem A.1, solved for epsilon. Above 1 it is no theorem.
+ *
+ * @param mu - sensitivity ÷ standard deviation of the noise
+ * @example
+ * ```ts
+ * textbookEpsilon(1, 1e-6); // ~5.2988
+ * ```
+ */
+export function textbookEpsilon(mu: number, delta: number): number {
+  return mu * Math.sqrt(2 * Math.log(1.25 / delta));
+}
+
+type ConcentratedName = 'zcdp classic' | 'zcdp modern' | 'zcdp modern, listed orders' | 'gaussian';
+
+/**
+ * Epsilon of rho-zCDP: the classic conversion (Bun and Steinke, arXiv 1605.02065, Proposition 1.3), the modern one at the best order
+ * and at the best of a list, and that of the Gaussian mechanism with this rho, below which no conversion can go.
  *
  * @example
  * ```ts
  * const found = rhoEpsilons(7.7, 1e-10);
  * found['zcdp classic']; // ~34.3307
  * found['zcdp modern']; // ~33.2874
+ * found['zcdp modern, listed orders']; // ~33.2877
  * found.gaussian; // ~32.0707
  * ```
  */
 export function rhoEpsilons(
   rho: number,
   delta: number,
-): Required<Pick<ConventionEpsilons, 'zcdp classic' | 'zcdp modern' | 'gaussian'>> {
+): Required<Pick<ConventionEpsilons, ConcentratedName>> {
   const modern = minimise(logExcess => {
     const order = 1 + Math.exp(logExcess);
     return order > 1 ? modernConversion(rho * order, order, delta) : Infinity;
@@ -275,6 +337,9 @@ export function rhoEpsilons(
   return {
     'zcdp classic': rho + 2 * Math.sqrt(-rho * Math.log(delta)),
     'zcdp modern': Math.max(0, modern.value),
+    'zcdp modern, listed orders': leastOver(libraryOrders, order =>
+      modernConversion(rho * order, order, delta),
+    ),
     gaussian: gaussianEpsilon(Math.sqrt(2 * rho), delta),
   };
 }
@@ -288,7 +353,7 @@ export function rhoEpsilons(
  * ```
  */
 export function gaussianEpsilon(mu: number, delta: number): number {
-  if (!(mu < 1e150)) return Infinity;
+  if (!(mu < 1e150) || delta === 0) return Infinity;
   const ends = invertDelta(epsilon => gaussianDelta(mu, epsilon), { delta, highest: mu * (mu + 80) });
   return ends.upper;
 }

@@ -41,6 +41,7 @@ export type FindingRule = (context: FindingContext) => readonly Reason[];
  * ```
  */
 export function inWords({ lower, upper }: Interval): string {
+  if (lower === Infinity) return 'infinite';
   if (upper === Infinity) return lower > 0 ? `at least ${downwardDigits(lower)}` : 'unknown';
   if (upper === 0 || upper - lower <= 1e-3 * upper) return String(upper === 0 ? 0 : upwardDigits(upper));
   return lower > 0

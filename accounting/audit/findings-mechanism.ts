@@ -73,13 +73,26 @@ const noisePerWorker: MechanismRule = ({ noise }, context) => {
   };
 };
 
-const noiseOnMean: MechanismRule = ({ noise }) =>
-  noise.applied_to !== 'mean' || noise.relative_to === 'sensitivity'
+/**
+ * Whether noise in units of the clip norm, or of what is not stated, was added to a mean.
+ *
+ * @example
+ * ```ts
+ * import { claimOf } from 'privacy-unit/accounting/audit';
+ * isNoiseOnMean(claimOf({ mechanisms: [{ kind: 'dp_sgd', noise: { applied_to: 'mean' } }] }).mechanisms[0]); // true
+ * ```
+ */
+export function isNoiseOnMean({ noise }: ClaimMechanism): boolean {
+  return noise.applied_to === 'mean' && noise.relative_to !== 'sensitivity';
+}
+
+const noiseOnMean: MechanismRule = mechanism =>
+  !isNoiseOnMean(mechanism)
     ? undefined
     : {
         code: 'DPC-N2-noise-on-mean',
         level: 'note',
-        text: 'Noise was added to a mean, whose sensitivity is the clip norm over the batch size; the multiplier is taken as stated.',
+        text: 'Noise was added to a mean, whose sensitivity is the clip norm over the batch size. The multiplier is read as relative to the clip norm, which is a batch size times as much noise as on a sum; few mean that.',
         source: 'tensorflow/privacy issue 88',
         field: 'noise/applied_to',
       };
@@ -103,16 +116,19 @@ const realised: MechanismRule = ({ normalise_by: by }) => {
   };
 };
 
-const correlated: MechanismRule = ({ kind, sampler }) =>
-  (kind !== 'dp_ftrl_tree' && kind !== 'matrix_factorization') || sampler.min_separation !== null
-    ? undefined
-    : {
-        code: 'DPC-M2-participation-not-stated',
-        level: 'warning',
-        text: 'The sensitivity of correlated noise depends on how often, and how far apart, a unit takes part; neither is stated.',
-        source: 'arXiv:2103.00039, arXiv:2211.06530',
-        field: 'sampler/min_separation',
-      };
+const correlated: MechanismRule = ({ kind, sampler }) => {
+  if (kind !== 'dp_ftrl_tree' && kind !== 'matrix_factorization') return undefined;
+  const { min_separation: apart, max_participations: often } = sampler;
+  // Whoever takes part once is apart from nothing.
+  if (apart !== null || often === 1) return undefined;
+  return {
+    code: 'DPC-M2-participation-not-stated',
+    level: 'warning',
+    text: `The sensitivity of correlated noise depends on how often, and how far apart, a unit takes part; ${often === null ? 'neither' : 'how far apart'} is${often === null ? '' : ' not'} stated.`,
+    source: 'arXiv:2103.00039, arXiv:2211.06530',
+    field: 'sampler/min_separation',
+  };
+};
 
 const layerless: MechanismRule = ({ kind, clip }) =>
   kind !== 'dp_sgd' || clip.norm !== null || clip.per !== null

@@ -1,9 +1,14 @@
 import { judgedPoints } from './claim-judge.ts';
-import type { Settings } from './claim-settings.ts';
-import { isStatedMatch } from './explain.ts';
+import { bestChoices } from './claim-open.ts';
+import { deltaStands, evidenceStands, roundedClaim } from './claim-rounding.ts';
+import { settle, type Settings } from './claim-settings.ts';
+import { conventionText, isStatedMatch } from './explain.ts';
 import { readPrinted } from './claim-printed.ts';
 import { deltaWords } from './claim-statement.ts';
+import { isNeverPure } from './pure.ts';
 import { inWords, isAccusation, type FindingRule } from './findings-context.ts';
+import { isNoiseOnMean } from './findings-mechanism.ts';
+import type { ClaimReading } from './claim.ts';
 import type { Reason } from './verdict.ts';
 
 const exact: FindingRule = ({ judgement, claimed }) => {
@@ -86,7 +91,7 @@ const drift: FindingRule = ({ judgement: { best, detail }, claimed, explanation 
       level: 'warning',
       text: isOther
         ? `The stated settings do not give the printed number. ${explanation.text ?? ''}`
-        : `No accountant gives ${claimed.text} from the stated settings; the nearest reading gives ${nearest.epsilon.toPrecision(4)}: ${nearest.text}.`,
+        : `No accountant gives ${claimed.text} from the stated settings${nearestWords(nearest)}.`,
       epsilon: best.epsilon,
       source: 'auditing catalogue',
       field: '/guarantee/epsilon',
@@ -94,11 +99,24 @@ const drift: FindingRule = ({ judgement: { best, detail }, claimed, explanation 
   ];
 };
 
+/** A reading that is farther off than this helps nobody. */
+const helpful = 0.25;
+
+function nearestWords({ name, text, epsilon, difference, convention }: ClaimReading): string {
+  if (!(Math.abs(difference) <= helpful)) return ', nor from any of the readings that were tried';
+  const number = epsilon.toPrecision(4);
+  return name === 'stated'
+    ? `; the nearest number is ${number}, by ${conventionText(convention)}`
+    : `; the nearest reading gives ${number}: ${text}`;
+}
+
 /** A recomputed epsilon so far below the claim points to another unit, such as tokens for sequences. */
 const mixUp = 20;
 
-const unitMixUp: FindingRule = ({ judgement: { best }, claimed }) => {
+const unitMixUp: FindingRule = ({ claim, judgement: { best }, claimed }) => {
   if (best === undefined || claimed === null || !(best.epsilon.upper * mixUp < claimed.value)) return [];
+  // Noise on a mean has an explanation of its own.
+  if (claim.mechanisms.some(isNoiseOnMean)) return [];
   return [
     {
       code: 'DPC-U4-unit-mix-up',
@@ -114,14 +132,30 @@ const unitMixUp: FindingRule = ({ judgement: { best }, claimed }) => {
 const delta: FindingRule = ({ claim }) => {
   const { delta: stated } = claim.guarantee;
   const units = Math.max(0, ...claim.mechanisms.map(({ n_units: count }) => count ?? 0));
-  if (stated === null || units === 0 || stated * units <= 1 + 1e-9) return [];
+  if (stated === null || units === 0) return [];
+  const { lower } = deltaStands(claim, { field: '/guarantee/delta', value: stated });
+  if (lower * units <= 1 + 1e-9) return [];
   return [
     {
       code: 'DPC-D1-delta-above-one-over-n',
       level: 'error',
-      text: `Delta ${deltaWords(stated)} is ${(stated * units).toPrecision(3)} times one over the ${units} units: publishing whole records of a few units would satisfy it.`,
+      text: `Delta ${deltaWords(stated)} is ${Number((stated * units).toPrecision(3))} times one over the ${units} units: publishing each unit's data with that probability would satisfy it.`,
       epsilon: null,
       source: 'arXiv:2303.00654 section 5.3; NIST SP 800-226',
+      field: '/guarantee/delta',
+    },
+  ];
+};
+
+const pure: FindingRule = ({ claim }) => {
+  if (!isNeverPure(claim)) return [];
+  return [
+    {
+      code: 'DPC-D2-gaussian-is-never-pure',
+      level: 'error',
+      text: 'Pure differential privacy, delta 0, is claimed of Gaussian noise. The log ratio of two Gaussian densities has no bound, so no epsilon holds at delta 0, whatever the settings are. State a delta above 0.',
+      epsilon: { lower: Infinity, upper: Infinity },
+      source: 'arXiv:1605.02065 section 1; arXiv:1805.06394',
       field: '/guarantee/delta',
     },
   ];
@@ -131,7 +165,7 @@ const published: FindingRule = ({ claim, claimed }) => {
   const { kind, epsilon, confidence, source } = claim.evidence;
   if (kind === null || epsilon === null || claimed === null) return [];
   const isBound = kind === 'lower_bound';
-  const isBeyond = isBound && epsilon > claimed.stands.upper;
+  const isBeyond = isBound && evidenceStands(claim).lower > claimed.stands.upper;
   const trust = confidence === null ? 'at a confidence that is not stated' : `with confidence ${confidence}`;
   return [
     {
@@ -153,16 +187,18 @@ function rhoOfRuns({ runs, neighbours }: Settings): number {
   return runs.reduce((sum, { noise, steps }) => sum + (steps * (move / noise) ** 2) / 2, 0);
 }
 
-const rho: FindingRule = ({ claim: { guarantee }, judgement: { best }, explanation }) => {
+const rho: FindingRule = ({ claim, judgement: { best, open }, explanation }) => {
+  const { guarantee } = claim;
   const isGaussian = explanation?.stated['zcdp modern'] !== undefined;
   if (guarantee.rho === null || best === undefined || !isGaussian) return [];
   const recomputed = rhoOfRuns(best.settings);
   const printed = readPrinted(guarantee.rho, guarantee.relation);
-  const isBeyond = recomputed > printed.stands.upper * (1 + 1e-12);
+  const rounded = settle(roundedClaim(claim, 'best').claim, { choices: bestChoices(open), fill: {} })!;
+  const limit = printed.stands.upper * (1 + 1e-12);
   return [
     {
       code: 'DPC-V4-rho',
-      level: isBeyond ? 'error' : 'note',
+      level: rhoOfRuns(rounded) > limit ? 'error' : recomputed > limit ? 'warning' : 'note',
       text: `Recomputed, rho is ${recomputed.toPrecision(4)}; ${printed.text} is claimed.`,
       epsilon: null,
       source: 'arXiv:1605.02065',
@@ -172,14 +208,16 @@ const rho: FindingRule = ({ claim: { guarantee }, judgement: { best }, explanati
 };
 
 const profile: FindingRule = ({ claim, judgement, epsilon }) =>
-  judgedPoints(claim, { ...judgement, epsilon }).map(({ point, found, isBeyond }, index): Reason => ({
-    code: 'DPC-V5-profile-point',
-    level: isBeyond ? 'error' : 'note',
-    text: `At delta ${deltaWords(point.delta)} epsilon is ${inWords(found)}; ${point.epsilon} is claimed.`,
-    epsilon: found,
-    source: 'certified interval by inversion of the privacy loss',
-    field: `/guarantee/profile/${index}`,
-  }));
+  judgedPoints(claim, { ...judgement, epsilon }).map(
+    ({ point, found, isBeyond, isProved }, index): Reason => ({
+      code: 'DPC-V5-profile-point',
+      level: isProved ? 'error' : isBeyond ? 'warning' : 'note',
+      text: `At delta ${deltaWords(point.delta)} epsilon is ${inWords(found)}; ${point.epsilon} is claimed.`,
+      epsilon: found,
+      source: 'certified interval by inversion of the privacy loss',
+      field: `/guarantee/profile/${index}`,
+    }),
+  );
 
 const centralLimit: FindingRule = ({ claim, explanation }) => {
   const isUsed = /gdp|clt|central/i.test(claim.accounting.method ?? '');
@@ -220,6 +258,7 @@ export const numberRules: readonly FindingRule[] = [
   missing,
   nothingClaimed,
   delta,
+  pure,
   drift,
   unitMixUp,
   rho,

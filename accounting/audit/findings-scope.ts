@@ -124,7 +124,9 @@ const selection: FindingRule = context => {
   const isOfTheorem = law !== null && law !== 'fixed';
   const how = isOfTheorem
     ? 'a random number of runs has a bound of its own'
-    : 'for a fixed number of runs all of them have to be composed';
+    : law === null
+      ? 'unless their number was random, all of them have to be composed'
+      : 'for a fixed number of runs all of them have to be composed';
   return [
     {
       code: 'DPC-H1-selection-not-accounted',

@@ -1,6 +1,7 @@
 export { strongestVerdict, verdictDetails, verdictFor } from './verdict.ts';
 export type { FindingLevel, Reason, Verdict, VerdictDetail } from './verdict.ts';
-export { claimMechanisms, claimOf, claimSamplers, unitKinds } from './claim.ts';
+export { claimMechanisms, claimSamplers, unitKinds } from './claim.ts';
+export { claimOf } from './claim-of.ts';
 export type {
   Claim,
   ClaimAccounting,
@@ -23,10 +24,13 @@ export type {
   Printed,
   ProfilePoint,
   StatedClaim,
+  StatedPromise,
   StatedMechanism,
   UnitKind,
 } from './claim.ts';
 export { auditClaim } from './claim-audit.ts';
+export { claimOfPlan } from './claim-of-plan.ts';
+export type { PlanClaimFacts } from './claim-of-plan.ts';
 export { testParticipation } from './participation.ts';
 export type {
   DrawRun,

@@ -11,6 +11,8 @@ export interface Reading {
   readonly settings: Settings;
   /** By what epsilon was multiplied afterwards. */
   readonly times: number;
+  /** The text without the number of steps, where a second change can follow. */
+  readonly stem?: string;
 }
 
 /** The run that is read in other ways: the last one that samples, or the last. */
@@ -19,7 +21,7 @@ function mainOf({ runs }: Settings): number {
   return sampled === -1 ? runs.length - 1 : sampled;
 }
 
-type Variation = Pick<Reading, 'name' | 'text' | 'cost'> & { readonly run: RunSettings };
+type Variation = Pick<Reading, 'name' | 'text' | 'cost' | 'stem'> & { readonly run: RunSettings };
 
 /**
  * Every way to read settings that has been seen to explain a printed epsilon.
@@ -141,8 +143,14 @@ function tableVariations(run: RunSettings): Variation[] {
     ];
     const steps = Math.max(1, Math.round(run.steps * share));
     return [
-      { name, text: told, cost: 2, run: moved },
-      { name: `${name}-epochs`, text: `${told}, for as many epochs`, cost: 3, run: { ...moved, steps } },
+      { name, text: told, stem: told, cost: 2, run: moved },
+      {
+        name: `${name}-epochs`,
+        text: `${told}, for as many epochs`,
+        stem: told,
+        cost: 3,
+        run: { ...moved, steps, epochs: epochsOf(run) },
+      },
     ];
   });
 }
@@ -172,12 +180,13 @@ function batchVariations(run: RunSettings): Variation[] {
     const text = `with batch size ${size} instead of ${Number(batch.toPrecision(6))}`;
     const kept = { ...run, rate, batch: size };
     return [
-      { name: `batch-${size}`, text: `${text}, for ${run.steps} steps`, cost: 4, run: kept },
+      { name: `batch-${size}`, text: `${text}, for ${run.steps} steps`, stem: text, cost: 4, run: kept },
       {
         name: `batch-${size}-epochs`,
         text: `${text}, for as many epochs, which are ${steps} steps`,
+        stem: text,
         cost: 4,
-        run: { ...kept, steps },
+        run: { ...kept, steps, epochs: epochsOf(run) },
       },
     ];
   });
@@ -218,6 +227,26 @@ function accumulations(run: RunSettings): Variation[] {
   });
 }
 
+/**
+ * Readings of two changes: another batch or table size, and one over the number of batches for the sampling probability, as libraries
+ * take it from a loader.
+ */
+export function refinementsOf({ name, stem, cost, settings, times }: Reading): Reading[] {
+  if (stem === undefined) return [];
+  const main = mainOf(settings);
+  const run = settings.runs[main]!;
+  return loaderVariations(run).map(({ name: second, run: moved, text, cost: added }) => {
+    const steps = name.endsWith('-epochs') ? Math.round(epochsOf(run) / moved.rate) : run.steps;
+    return {
+      name: `${name}+${second}`,
+      text: `after two changes, ${stem}, and ${text}, for ${steps} steps`,
+      cost: cost + added + 1,
+      settings: { ...settings, runs: settings.runs.with(main, { ...moved, steps }) },
+      times,
+    };
+  });
+}
+
 function noiseReadings(stated: Settings, main: number): Reading[] {
   const scaled = (factor: number): Settings => {
     const run = stated.runs[main]!;
@@ -241,7 +270,7 @@ function noiseReadings(stated: Settings, main: number): Reading[] {
 function deltaReadings(stated: Settings, main: number): Reading[] {
   const { units } = stated.runs[main]!;
   const own = units === null ? [] : [{ delta: 1 / units, text: 'one over the number of units' }];
-  const usual = [1e-5, 1e-6, 1e-4].map(delta => ({ delta, text: `${delta}` }));
+  const usual = [1e-5, 1e-6, 1e-4].map(delta => ({ delta, text: delta.toExponential() }));
   return [...own, ...usual]
     .filter(({ delta }) => delta !== stated.delta)
     .map(({ delta, text }) => ({

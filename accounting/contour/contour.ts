@@ -38,7 +38,8 @@ export const exactAccountant: Accountant = {
   delta: (event, options) => exactDeltas(event, { ...options, epsilons: [options.epsilon] })[0]!,
 };
 
-const composer: Composer<ContourProfile> = {
+/** Laws as transforms along a line. */
+export const lineComposer: Composer<ContourProfile> = {
   compose: composeOnLine,
   describe: ({ spectrum, deviation }) =>
     `contour of ${spectrum.logs.length} terms, a Gaussian of ratio ${deviation.toExponential(1)} composed in`,
@@ -47,7 +48,7 @@ const composer: Composer<ContourProfile> = {
   acceptedGap: 1e-4,
 };
 
-const answering = { verb: 'account exactly', composer };
+const answering = { verb: 'account exactly', composer: lineComposer };
 
 /** An interval and the value in it. */
 export interface ExactBound extends CertifiedBound {
@@ -75,7 +76,7 @@ export function exactEpsilon(
   const values = looks.map(look => valueOf(look, options.delta));
   if (values.length > 0 && values.every(value => value !== undefined))
     return withValue(bound, Math.max(...values));
-  const isGood = bound.upper - bound.lower <= (options.relativeGap ?? composer.acceptedGap) * bound.upper;
+  const isGood = bound.upper - bound.lower <= (options.relativeGap ?? lineComposer.acceptedGap) * bound.upper;
   return isGood ? middle(bound) : fallBack(bound, pldEpsilon(event, options));
 }
 
@@ -90,7 +91,7 @@ function valueOf(answer: DirectedAnswer<ContourProfile>, delta: number): number 
   const summed = (sum: PeeledProfile<ContourProfile> | undefined, agreed: number): ExactDelta | undefined =>
     sum && sumOfExact(sum, { around: upper, agreed });
   const apart = (): ExactDelta | undefined =>
-    summed(peel(parts, { ...request, logDelta: Math.log(delta), doubt: 1 }, composer), termsAgreed);
+    summed(peel(parts, { ...request, logDelta: Math.log(delta), doubt: 1 }, lineComposer), termsAgreed);
   const isSum = profile.terms.length !== 1 || profile.far !== undefined;
   const found = isSum
     ? summed(profile, termsAgreed)

@@ -1,7 +1,7 @@
 import { DpError } from '../check.ts';
 import { parseEvent } from '../event-json.ts';
 import { flattenEvent, type BasicEvent, type DpEvent, type Neighbours } from '../event.ts';
-import { lawsOf } from './event-laws.ts';
+import { lawsOf, type LawOptions } from './event-laws.ts';
 import { shuffledEpochs } from './shuffle.ts';
 import type { DirectedLaws, EventLaws, LossLaw } from './law.ts';
 
@@ -55,19 +55,15 @@ export function partWithoutLaws(event: DpEvent, neighbours: Neighbours): string 
  */
 export function compositionsOf(
   event: DpEvent,
-  { neighbours, verb }: { readonly neighbours: Neighbours; readonly verb: string },
+  { neighbours, verb, relativeGap }: LawOptions & { readonly neighbours: Neighbours; readonly verb: string },
 ): Compositions {
-  const checked = parseEvent(event);
-  const missing = partWithoutLaws(checked, neighbours);
-  if (missing !== undefined) {
+  const parts = flattenEvent(parseEvent(event)).map(({ event: basic, count }) => {
+    const laws = lawsOf(basic, neighbours, { relativeGap });
+    if (laws !== undefined) return { event: basic, count: count * repetitionsOf(basic), laws };
     const remedy = 'Use neighbours or an accountant that support it';
+    const missing = `${basic.kind} under ${neighbours}`;
     throw new DpError('UNSUPPORTED_EVENT', `Cannot ${verb}: no bound is known for ${missing}. ${remedy}.`);
-  }
-  const parts = flattenEvent(checked).map(({ event: basic, count }) => ({
-    event: basic,
-    count: count * repetitionsOf(basic),
-    laws: lawsOf(basic, neighbours)!,
-  }));
+  });
   const isTight = parts.every(({ laws }) => laws.dominating === laws.attained);
   const attained = compose(parts, 'attained', neighbours);
   if (isTight) return { dominating: attained, attained };

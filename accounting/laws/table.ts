@@ -93,7 +93,8 @@ function addPanels(curve: LossCurve, centre: number, radius: number, panels: Pan
   const middle = curve.loss(centre);
   const chebyshev = chebyshevCoefficients(values.map(value => value - middle));
   chebyshev[0] = chebyshev[0]! + middle;
-  if (radius < 2e-4 || (isSmooth(chebyshev, values) && isShort(centre, radius, chebyshev))) {
+  const steepness = 4 * Math.abs(chebyshev[1]!) * ((1 + Math.abs(centre)) / radius);
+  if (radius < 2e-4 || (isSmooth(chebyshev, values, steepness) && isShort(centre, radius, chebyshev))) {
     panels.push({ curve, centre, radius, coefficients: powersOf(chebyshev) });
     return;
   }
@@ -101,8 +102,9 @@ function addPanels(curve: LossCurve, centre: number, radius: number, panels: Pan
   addPanels(curve, centre + radius / 2, radius / 2, panels);
 }
 
-function isSmooth(chebyshev: Float64Array, values: Float64Array): boolean {
-  const scale = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+/** @param steepness - what the rounding of a place makes of the loss, in units of rounding; no polynomial is better than that */
+function isSmooth(chebyshev: Float64Array, values: Float64Array, steepness: number): boolean {
+  const scale = values.reduce((most, value) => Math.max(most, Math.abs(value)), steepness);
   const [a, b] = [Math.abs(chebyshev[degree]!), Math.abs(chebyshev[degree - 1]!)];
   return Math.max(a, b / 16) <= 4e-16 * scale;
 }

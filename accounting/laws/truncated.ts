@@ -44,7 +44,7 @@ export function truncatedPoissonLaws(
 }
 
 /** A law that happens with a probability. */
-function weighted({ curves, atoms, infinite, highest }: LossLaw, logWeight: number): LossLaw {
+export function weighted({ curves, atoms, infinite, highest }: LossLaw, logWeight: number): LossLaw {
   if (logWeight === -Infinity) return { curves: [], atoms: [], infinite: 0, highest: -Infinity };
   return {
     curves: curves.map(curve => ({
@@ -60,7 +60,7 @@ function weighted({ curves, atoms, infinite, highest }: LossLaw, logWeight: numb
 }
 
 /** Two cases that whoever sees the outcome can tell apart. */
-function joined(a: LossLaw, b: LossLaw): LossLaw {
+export function joined(a: LossLaw, b: LossLaw): LossLaw {
   return {
     curves: [...a.curves, ...b.curves],
     atoms: [...a.atoms, ...b.atoms],

@@ -13,7 +13,7 @@ const largestSize = 2 ** 22;
 const [fineGap, usualGap] = [1e-4, 8e-4];
 
 /** Laws on a grid of losses, composed by FFT. */
-const composer: Composer<DiscreteProfile> = {
+export const gridComposer: Composer<DiscreteProfile> = {
   compose: (parts, request) => composeOnGrid(parts, { ...request, largestSize }),
   describe: ({ window: { isLattice, spacing, size } }) =>
     `${isLattice ? 'exact loss lattice' : 'loss grid'} ${spacing.toExponential(2)} x ${size}`,
@@ -29,7 +29,7 @@ function affordableGap(parts: readonly RepeatedLoss[], saddle: Saddle): number {
   return size <= cheapSize ? fineGap : usualGap;
 }
 
-const answering = { verb: 'account by PLD', composer };
+const answering = { verb: 'account by PLD', composer: gridComposer };
 
 /**
  * The privacy-loss-distribution accountant: certified intervals.

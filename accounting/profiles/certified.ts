@@ -146,7 +146,7 @@ function readCompositions(
   verb: string,
 ): Compositions {
   if (relativeGap !== undefined) checkPositive(relativeGap, { verb, name: 'relativeGap' });
-  return compositionsOf(event, { neighbours, verb });
+  return compositionsOf(event, { neighbours, verb, relativeGap });
 }
 
 function isNothing({ steps, gaussianRatio }: Composition): boolean {
@@ -174,7 +174,8 @@ const widestLoss = 1e5;
 /** So many steps that the rounding of one of them, all of them together, is as large as what they reveal. */
 const mostSteps = 1e11;
 
-function isTooWide({ steps }: DirectedComposition, logDelta: number): boolean {
+/** Whether there is no room for tables of a law, or too many steps. */
+export function isTooWide({ steps }: DirectedComposition, logDelta: number): boolean {
   const total = steps.reduce((sum, { count }) => sum + count, 1);
   if (total > mostSteps) return true;
   const logTail = logDelta - Math.log(total) - 30;

@@ -8,6 +8,7 @@ import {
   type Saddle,
 } from '../laws/cumulants.ts';
 import { gaussianLaw } from '../laws/gaussian.ts';
+import type { LossLaw } from '../laws/law.ts';
 import { tabulate } from '../laws/table.ts';
 import { bisect } from '../numerics/bisect.ts';
 import { leftOut, type CertifiedBound, type Composer } from './composer.ts';
@@ -51,13 +52,15 @@ export function composedEpsilon<P extends Profile>(
   composer: Composer<P>,
 ): ComposedEpsilon<P> {
   const { delta } = question;
-  const settled = settledEpsilon(directions, delta);
+  const opening = partsOf(directions[0]!, Math.log(delta));
+  const settled = settledEpsilon(opening, delta);
   if (settled !== undefined) return { bound: settled, looks: [], isTight: true };
   const first: DirectedAnswer<P>[] = [];
   for (const composition of directions) {
     const floor = Math.max(0, ...first.map(({ lower }) => lower));
-    if (first.length === 0 || floor < lossCeiling(composition))
-      first.push(firstLook(composition, delta, composer));
+    if (first.length > 0 && floor >= lossCeiling(composition)) continue;
+    const parts = first.length === 0 ? opening : partsOf(composition, Math.log(delta));
+    first.push(firstLook(composition, { parts, delta }, composer));
   }
   const floor = Math.max(...first.map(({ lower }) => lower));
   const open = first.filter(({ upper }) => upper > floor);
@@ -75,11 +78,7 @@ export function composedEpsilon<P extends Profile>(
 }
 
 /** ε where δ alone decides it: infinite losses exceed δ, or all that is revealed is less than δ. */
-function settledEpsilon(
-  directions: readonly DirectedComposition[],
-  delta: number,
-): CertifiedBound | undefined {
-  const parts = partsOf(directions[0]!, Math.log(delta));
+function settledEpsilon(parts: readonly RepeatedLoss[], delta: number): CertifiedBound | undefined {
   const { infinite } = leftOut(parts);
   if (infinite * (1 - 1e-15) >= delta) {
     const detail = `an outcome that reveals everything has probability ${infinite.toPrecision(3)}`;
@@ -125,11 +124,10 @@ export function detailOf<P extends Profile>(
 
 function firstLook<P extends Profile>(
   composition: DirectedComposition,
-  delta: number,
+  { parts, delta }: { readonly parts: readonly RepeatedLoss[]; readonly delta: number },
   composer: Composer<P>,
 ): DirectedAnswer<P> {
   const ceiling = lossCeiling(composition);
-  const parts = partsOf(composition, Math.log(delta));
   const steepest = steepestTilt(parts, ceiling);
   const within = (at: Saddle): Saddle => ({ ...at, tilt: Math.min(at.tilt, steepest) });
   let saddle = within(saddleForDelta(parts, Math.log(delta - leftOut(parts).infinite)));
@@ -265,7 +263,19 @@ export function partsOf({ steps, gaussianRatio }: DirectedComposition, logDelta:
   const gaussian = { law: gaussianLaw(noise, 'add'), count: 1 };
   const all = gaussianRatio > 0 ? [...steps, gaussian] : steps;
   const logTail = logDelta - Math.log(total) - 23;
-  return all.map(({ law, count }) => repeatedLoss(tabulate(law, logTail), count));
+  return all.map(({ law, count }) => ({ ...tabulated(law, logTail), count }));
+}
+
+/** The latest tables: bounds of several kinds are asked of the same law one after the other. */
+const latest: { readonly law: LossLaw; readonly logTail: number; readonly step: RepeatedLoss }[] = [];
+const mostTables = 4;
+
+function tabulated(law: LossLaw, logTail: number): RepeatedLoss {
+  const known = latest.find(table => table.law === law && table.logTail === logTail);
+  if (known !== undefined) return known.step;
+  const step = repeatedLoss(tabulate(law, logTail), 1);
+  if (latest.push({ law, logTail, step }) > mostTables) latest.shift();
+  return step;
 }
 
 interface Look {

@@ -3,6 +3,8 @@ import { invalidFile, readText } from './source.ts';
 const quote = 0x22;
 const lineFeed = 0x0a;
 const carriageReturn = 0x0d;
+/** `#` */
+const noteMark = 0x23;
 
 /** One row of a CSV file: cell c is `bytes` from `starts[c]` to `ends[c]`. Only good until the next row. */
 export interface CsvRow {
@@ -124,6 +126,8 @@ export interface CsvRowOptions {
   readonly delimiter: string;
   /** Bytes after which a row is given up. */
   readonly longest: number;
+  /** Takes the lines above the header that begin with `#`; where it is left out, the first of them is the header. */
+  readonly onNote?: ((line: string) => void) | undefined;
 }
 
 /** Reads the rows of a CSV file; `onRow` is called for each, the header being row 0; blank lines are passed over. */
@@ -132,13 +136,21 @@ export class CsvRows {
   readonly #onRow: (row: CsvRow, number: number) => void;
   readonly #splitter: RowSplitter;
   readonly #longest: number;
+  readonly #onNote: ((line: string) => void) | undefined;
   #next = 0;
+  #passed = 0;
 
   constructor(path: string, onRow: (row: CsvRow, number: number) => void, options: CsvRowOptions) {
     this.#path = path;
     this.#onRow = onRow;
     this.#splitter = new RowSplitter(options.delimiter);
     this.#longest = options.longest;
+    this.#onNote = options.onNote;
+  }
+
+  /** Where the row that was handed out last starts in the unpacked file, in bytes. */
+  get place(): number {
+    return this.#passed + this.#splitter.start;
   }
 
   /** Goes through the file, and stops after each piece of it, when its rows have been handed out. */
@@ -159,15 +171,27 @@ export class CsvRows {
     let at = 0;
     try {
       while (at < bytes.length) {
-        const next = row.read(at, isLast);
+        const isNote = this.#next === 0 && this.#onNote !== undefined && bytes[at] === noteMark;
+        const next = isNote ? this.#note(at, isLast) : row.read(at, isLast);
         if (next < 0) break;
-        if (!isBlank(row)) this.#onRow(row, this.#next++);
+        if (!isNote && !isBlank(row)) this.#onRow(row, this.#next++);
         at = next;
       }
+      this.#passed += at;
     } catch (error) {
       throw error instanceof FatalFault ? this.#failure(error.fault) : error;
     }
     return bytes.subarray(at);
+  }
+
+  /** Reads the note at `at`; gives the start of the next line, or -1 where the bytes end before it does. */
+  #note(at: number, isLast: boolean): number {
+    const { bytes } = this.#splitter;
+    const end = bytes.indexOf(lineFeed, at);
+    if (end < 0 && !isLast) return -1;
+    const stop = end < 0 ? bytes.length : end;
+    this.#onNote?.(bytes.toString('utf8', at, stop));
+    return stop + 1;
   }
 
   #failure(fault: Fatal): Error {

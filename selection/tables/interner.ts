@@ -132,17 +132,25 @@ export class TextInterner {
   }
 
   #rehash(): void {
-    let places = this.#slots.length;
+    const old = this.#slots;
+    let places = old.length;
     while (this.#size > mostFilled * places) places *= 2;
-    const slots = new Int32Array(2 * places);
-    for (let code = 0; code < this.#size; code++) {
+    this.#slots = new Int32Array(2 * places);
+    for (let at = 0; at < old.length; at += 2) if (old[at] !== 0) this.#place(old[at]!, old[at + 1]!);
+    for (let code = this.#slotted; code < this.#size; code++) {
       const hash = hashOf(this.#bytes, this.#offsets[code]!, this.#offsets[code + 1]!);
-      let slot = hash & (places - 1);
-      while (slots[2 * slot] !== 0) slot = (slot + 1) & (places - 1);
-      slots[2 * slot] = code + 1;
-      slots[2 * slot + 1] = hash;
+      this.#place(code + 1, hash);
     }
-    this.#slots = slots;
     this.#slotted = this.#size;
+  }
+
+  /** Takes the first free slot for a number, counted from 1. */
+  #place(number: number, hash: number): void {
+    const slots = this.#slots;
+    const mask = slots.length / 2 - 1;
+    let slot = hash & mask;
+    while (slots[2 * slot] !== 0) slot = (slot + 1) & mask;
+    slots[2 * slot] = number;
+    slots[2 * slot + 1] = hash;
   }
 }

@@ -1,8 +1,7 @@
 import * as Plot from '@observablehq/plot';
 import { draw } from '../report/figures.ts';
 import type { AuditReport } from './report.ts';
-import { reportRows, type ReportRow, type RowSort } from './rows.ts';
-import { intervalWords } from './words.ts';
+import { reportRows, rowWords, type ReportRow, type RowSort } from './rows.ts';
 
 /** The sorts of rows with their colours, in the order of the legend. */
 export const rowSorts: readonly { readonly sort: RowSort; readonly name: string; readonly key: string }[] = [
@@ -54,8 +53,15 @@ function drawn({ name, sort, epsilon }: ReportRow, axis: Axis): DrawnRow {
     from: within(epsilon.lower, axis),
     to: within(epsilon.upper, axis),
     isOpen: !Number.isFinite(epsilon.upper),
-    words: intervalWords(epsilon),
+    words: rowWords({ sort, epsilon }),
   };
+}
+
+/** Two lines closer than this share of the axis would run into one another. */
+const leastGap = 0.02;
+
+function areClose(from: number, to: number, { low, high, type }: Axis): boolean {
+  return type === 'linear' ? to - from < leastGap * (high - low) : to / from < (high / low) ** leastGap;
 }
 
 /** The claim drawn through all rows, so that each can be compared with it. */
@@ -63,9 +69,10 @@ function claimBand({ claimed }: AuditReport, axis: Axis): Plot.Markish[] {
   if (claimed.epsilon === null) return [];
   const { lower, upper } = claimed.epsilon;
   const band = { x1: within(lower, axis), x2: within(upper, axis) };
+  const lines = areClose(band.x1, band.x2, axis) ? [(band.x1 + band.x2) / 2] : [band.x1, band.x2];
   return [
     Plot.rect([band], { x1: 'x1', x2: 'x2', fill: 'var(--series-2)', fillOpacity: 0.14 }),
-    Plot.ruleX([band.x1, band.x2], { stroke: 'var(--series-2)', strokeDasharray: '4 3', strokeOpacity: 0.8 }),
+    Plot.ruleX(lines, { stroke: 'var(--series-2)', strokeDasharray: '4 3', strokeOpacity: 0.8 }),
   ];
 }
 
@@ -81,16 +88,48 @@ function intervalMarks(rows: readonly DrawnRow[]): Plot.Markish[] {
   ];
 }
 
+interface Layout {
+  readonly options: Plot.PlotOptions;
+  /** Space of a row. */
+  readonly row: number;
+  /** Names and numbers of the rows. */
+  readonly labels: (rows: readonly DrawnRow[]) => Plot.Markish;
+}
+
+/** Names on the left and numbers on the right, or both above each row where there is little room. */
+const layouts: Readonly<Record<'broad' | 'narrow', Layout>> = {
+  broad: {
+    options: { marginLeft: 210, marginRight: 150, marginTop: 8 },
+    row: 34,
+    labels: rows =>
+      Plot.text(rows, { y: 'name', text: 'words', frameAnchor: 'right', textAnchor: 'start', dx: 14 }),
+  },
+  narrow: {
+    options: { width: 340, marginLeft: 8, marginRight: 22, marginTop: 14 },
+    row: 48,
+    labels: rows =>
+      Plot.text(rows, {
+        y: 'name',
+        text: ({ name, words }: DrawnRow) => `${name}: ${words}`,
+        frameAnchor: 'left',
+        textAnchor: 'start',
+        dy: -15,
+        stroke: 'var(--paper)',
+        strokeWidth: 5,
+        fill: 'var(--ink)',
+      }),
+  },
+};
+
 /** Claimed epsilon against everything that was recomputed or shown, one interval a row; open ones end in an arrow. */
-export function intervalFigure(report: AuditReport): string {
+export function intervalFigure(report: AuditReport, shape: 'broad' | 'narrow' = 'broad'): string {
   const rows = reportRows(report);
   const axis = axisOf(rows);
   const lines = rows.map(row => drawn(row, axis));
+  const { options, row, labels } = layouts[shape];
   return draw('Claimed epsilon against what was recomputed', {
-    height: 34 * rows.length + 62,
-    marginLeft: 210,
-    marginRight: 150,
-    marginTop: 8,
+    ...options,
+    height: row * rows.length + 62,
     x: {
       type: axis.type,
       ticks: axis.type === 'log' ? 4 : 6,
@@ -99,11 +138,7 @@ export function intervalFigure(report: AuditReport): string {
       labelAnchor: 'center',
       grid: true,
     },
-    y: { label: null, domain: rows.map(({ name }) => name) },
-    marks: [
-      ...claimBand(report, axis),
-      ...intervalMarks(lines),
-      Plot.text(lines, { y: 'name', text: 'words', frameAnchor: 'right', textAnchor: 'start', dx: 14 }),
-    ],
+    y: { label: null, domain: rows.map(({ name }) => name), axis: shape === 'narrow' ? null : 'left' },
+    marks: [...claimBand(report, axis), ...intervalMarks(lines), labels(lines)],
   });
 }

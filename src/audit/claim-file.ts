@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { DpError } from '../../accounting/check.ts';
 import { claimOf, type Claim, type Printed } from '../../accounting/audit/index.ts';
+import { hasOwnDigits } from '../../accounting/audit/claim-printed.ts';
 import { fieldName, isStatedClaim, schemaComplaints, type Complaint } from './claim-schema.ts';
 import { contradictionsOf } from './contradictions.ts';
 import type { AuditedFile } from './report.ts';
@@ -16,7 +17,7 @@ export interface ReadClaim {
 }
 
 /** Larger than any claim; what is above is another sort of file. */
-const largestFile = 1 << 20;
+const largestFile = 1 << 18;
 
 /** Messages list this many complaints. */
 const listed = 3;
@@ -36,6 +37,8 @@ function readBytes(path: string): Buffer {
 }
 
 function decoded(bytes: Buffer, path: string): string {
+  const mark = bytes.subarray(0, 2).toString('hex');
+  if (mark === 'fffe' || mark === 'feff') throw fault('INVALID_DATA', `${path} is UTF-16. Save it as UTF-8`);
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
@@ -94,18 +97,28 @@ function printed(value: Printed | null, digits: string | undefined): Printed | n
   return typeof value === 'number' ? (digits?.replace(/^\+/, '') ?? value) : value;
 }
 
-const decimal = /^\+?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?$/;
+const decimal = /^[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?$/;
 
-/** Numbers that are to be compared with their printed digits, in a spelling that has none. */
+/** Numbers in a spelling without decimal digits, such as 0x3. */
 function spellingComplaints(digits: Tree['digits']): Complaint[] {
-  const fields = ['epsilon', 'rho', 'mu'].map(name => `/guarantee/${name}`);
-  return fields
-    .map(field => ({ field, spelling: digits.get(field) ?? '1' }))
-    .filter(({ spelling }) => !decimal.test(spelling))
-    .map(({ field, spelling }) => ({
+  return [...digits]
+    .filter(([, spelling]) => !decimal.test(spelling))
+    .map(([field, spelling]) => ({
       field,
       text: `${fieldName(field)} is ${spelling}. Give it as it was printed, such as 3.0`,
     }));
+}
+
+/** Numbers of mechanisms, points and evidence whose digits count. */
+const measured =
+  /^\/(?:mechanisms\/\d+\/(?:noise\/multiplier|sampler\/(?:rate|batch_size)|epochs|sensitivity)|guarantee\/(?:delta|profile\/\d+\/\w+)|evidence\/epsilon)$/;
+
+/** Their digits, where those are more than the number alone has. */
+function settingDigits(digits: Tree['digits']): Record<string, string> {
+  const found = [...digits].filter(
+    ([field, text]) => measured.test(field) && decimal.test(text) && hasOwnDigits(text),
+  );
+  return Object.fromEntries(found);
 }
 
 function withDigits(claim: Claim, digits: Tree['digits']): Claim {
@@ -116,7 +129,8 @@ function withDigits(claim: Claim, digits: Tree['digits']): Claim {
     rho: printed(rho, digits.get('/guarantee/rho')),
     mu: printed(mu, digits.get('/guarantee/mu')),
   };
-  return { ...claim, guarantee };
+  const kept = settingDigits(digits);
+  return { ...claim, guarantee, ...(Object.keys(kept).length > 0 && { digits: kept }) };
 }
 
 /** A claim from the text of its file; `path` names it in errors. */

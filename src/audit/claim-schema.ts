@@ -1,6 +1,7 @@
 import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
 import type { StatedClaim } from '../../accounting/audit/index.ts';
 import schema from './claim.schema.json' with { type: 'json' };
+import { numberMeant, printedMeant } from './number-meant.ts';
 import { nearest } from './suggest.ts';
 import { escapePointer } from './yaml-tree.ts';
 
@@ -30,6 +31,8 @@ const otherNames: ReadonlyMap<string, string> = new Map([
   ['sigma', 'noise.multiplier'],
   ['noise_multiplier', 'noise.multiplier'],
   ['noise_scale', 'noise.multiplier'],
+  ['noise_std', 'noise.multiplier'],
+  ['std', 'noise.multiplier'],
   ['q', 'sampler.rate'],
   ['sampling_rate', 'sampler.rate'],
   ['sampling_probability', 'sampler.rate'],
@@ -42,6 +45,7 @@ const otherNames: ReadonlyMap<string, string> = new Map([
   ['max_grad_norm', 'clip.norm'],
   ['l2_norm_clip', 'clip.norm'],
   ['clip_norm', 'clip.norm'],
+  ['c', 'clip.norm'],
   ['n', 'mechanisms[].n_units'],
   ['users', 'mechanisms[].n_units'],
   ['records', 'mechanisms[].n_units'],
@@ -52,11 +56,14 @@ const otherNames: ReadonlyMap<string, string> = new Map([
   ['num_steps', 'mechanisms[].steps'],
   ['accountant', 'accounting.method'],
   ['eps', 'guarantee.epsilon'],
+  ['target_epsilon', 'guarantee.epsilon'],
+  ['target_delta', 'guarantee.delta'],
   ['neighbours', 'adjacency'],
   ['neighbors', 'adjacency'],
   ['neighboring_relation', 'adjacency'],
   ['privacy_unit', 'unit.kind'],
   ['records_per_user', 'unit.max_records_per_unit'],
+  ['max_records', 'unit.max_records_per_unit'],
   ['model', 'subject.name'],
 ]);
 
@@ -74,9 +81,17 @@ function pathsBelow(schema: SchemaNode, path = ''): string[] {
   });
 }
 
+let places: ReadonlyMap<string, string> | undefined;
+
+/** The first field of a name anywhere in a claim. */
 function elsewhere(name: string): string | undefined {
   const last = (path: string): string => path.slice(path.lastIndexOf('.') + 1);
-  return pathsBelow(claimSchema()).find(path => last(path) === name);
+  places ??= new Map(
+    pathsBelow(claimSchema())
+      .toReversed()
+      .map(path => [last(path), path]),
+  );
+  return places.get(name);
 }
 
 /** A value as a message shows it. */
@@ -100,12 +115,26 @@ function namesIn({ parentSchema }: ErrorObject): string[] {
 }
 
 function unknownField(error: ErrorObject): Complaint {
-  const { params, instancePath } = error;
+  const { params, instancePath, data } = error;
   const name = String(params['additionalProperty']);
   const names = namesIn(error);
   const meant = nearest(name, names) ?? otherNames.get(name.toLowerCase()) ?? elsewhere(name);
   const where = instancePath === '' ? 'the claim' : fieldName(instancePath);
-  const advice = meant === undefined ? `It has ${names.join(', ')}` : `Did you mean ${meant}?`;
+  const [before, after] = name.split(':');
+  const listed = `It has ${names.join(', ')}`;
+  const spaced =
+    after !== undefined && names.includes(before!)
+      ? `Put a space after the colon: ${before}: ${after}`
+      : listed;
+  const isCut =
+    typeof data === 'object' &&
+    data !== null &&
+    Object.entries(data).some(([key, held]) => key === name && held === null);
+  const quoted =
+    isCut && name.includes(' ')
+      ? `A text with a comma in it needs quotes: name: "one, two". ${listed}`
+      : spaced;
+  const advice = meant === undefined ? quoted : `Did you mean ${meant}?`;
   return {
     field: `${instancePath}/${escapePointer(name)}`,
     text: `${where} has no field ${shown(name)}. ${advice}`,
@@ -123,10 +152,15 @@ const typeNames: Readonly<Record<string, string>> = {
 };
 
 function wrongType({ params, data, instancePath }: ErrorObject): string {
+  if (instancePath === '' && data === null)
+    return 'the claim is empty. Begin the file with schema: dp-claim/1';
   const types: unknown = params['type'];
-  const wanted = (Array.isArray(types) ? types : [types]).map(type => typeNames[String(type)]!).join(' or ');
+  const names = (Array.isArray(types) ? types : [types]).map(String);
+  const wanted = names.map(type => typeNames[type]!).join(' or ');
   const name = instancePath === '' ? 'the claim' : fieldName(instancePath);
-  return `${name} is ${shown(data)}. Give ${wanted}`;
+  const isNumber = names.includes('number') || names.includes('integer');
+  const meant = isNumber ? numberMeant(data) : undefined;
+  return `${name} is ${shown(data)}. Give ${meant ?? wanted}`;
 }
 
 function wrongChoice({ params, data, instancePath }: ErrorObject): string {
@@ -164,11 +198,12 @@ const wordings: Readonly<Record<string, (error: ErrorObject) => string>> = {
   enum: wrongChoice,
   required: missing,
   const: ({ data, instancePath }) => `${fieldName(instancePath)} is ${shown(data)}. Give dp-claim/1`,
-  pattern: ({ data, instancePath }) => {
-    const limit = /^\s*(?:<=?|≤)\s*([\d.]+)$/.exec(String(data))?.[1];
-    const advice = limit === undefined ? 'a positive number, such as 3.0' : `${limit}, and relation: "<="`;
-    return `${fieldName(instancePath)} is ${shown(data)}. Give ${advice}`;
-  },
+  pattern: ({ data, instancePath }) =>
+    `${fieldName(instancePath)} is ${shown(data)}. Give ${printedMeant(String(data))}`,
+  maxItems: ({ data, params, instancePath }) =>
+    `${fieldName(instancePath)} has ${Array.isArray(data) ? data.length : 'too many'} items. Give at most ${String(params['limit'])}`,
+  maxLength: ({ params, instancePath }) =>
+    `${fieldName(instancePath)} is longer than ${String(params['limit'])} characters. Shorten it`,
   minimum: wrongSize,
   maximum: wrongSize,
   exclusiveMinimum: wrongSize,

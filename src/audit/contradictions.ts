@@ -1,4 +1,6 @@
 import type { Claim, ClaimMechanism } from '../../accounting/audit/index.ts';
+import { treeBounds } from '../../accounting/audit/claim-tree.ts';
+import { downwardDigits } from '../../accounting/audit/safe-digits.ts';
 import type { Complaint } from './claim-schema.ts';
 
 /** A check of facts that can't hold together; what it returns is undefined where they can. */
@@ -94,7 +96,26 @@ const participationsFit: Check = ({ steps, sampler: { min_separation: gap, max_p
   };
 };
 
-const checks: readonly Check[] = [batchFits, rateFits, stepsFit, capFits, microbatchFits, participationsFit];
+/** A tree that says less of a unit than its own prefix sums do. */
+const sensitivityFits: Check = mechanism => {
+  const { sensitivity } = mechanism;
+  const least = treeBounds(mechanism)?.lower;
+  if (sensitivity === null || least === undefined || sensitivity >= least * 0.995) return undefined;
+  return {
+    field: '/sensitivity',
+    text: `sensitivity is ${sensitivity}, but prefix sums alone give at least ${downwardDigits(least)} for the stated steps, restarts and participations. Mend one of them`,
+  };
+};
+
+const checks: readonly Check[] = [
+  batchFits,
+  rateFits,
+  stepsFit,
+  capFits,
+  microbatchFits,
+  participationsFit,
+  sensitivityFits,
+];
 
 function resumedTwice({ randomness }: Claim): Complaint[] {
   if (randomness.resumed !== false || randomness.resumed_seed === null) return [];

@@ -1,15 +1,15 @@
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { Interval } from '../../accounting/accountant.ts';
 import { DpError } from '../../accounting/check.ts';
 import { verdictDetails, verdictFor, type VerdictDetail } from '../../accounting/audit/index.ts';
 import { choices } from '../arguments.ts';
-import { checkAbsent, writeWhole } from '../files.ts';
+import { breathe, checkTarget, writeTogether } from '../files.ts';
 import type { Answer } from '../output.ts';
 import type { AuditReport } from './report.ts';
 import { reportText } from './report-text.ts';
 import { renderSarif } from './sarif.ts';
 import { renderVerdict, reportObject } from './verdict-file.ts';
-import { intervalWords, verdictWords } from './words.ts';
+import { claimedWords, verdictWords } from './words.ts';
 
 /** Verdicts that let a claim stand. */
 const passing: readonly VerdictDetail[] = ['privacy_understated', 'consistent'];
@@ -50,38 +50,59 @@ function targetsOf({ verdict, sarif, html }: ReportOptions): string[] {
   return [verdict, sarif, html].filter(path => path !== undefined);
 }
 
-/** Refuses, before any work, files that exist and one name for two files. */
+/** Refuses, before any work, files that cannot be written and one name for two files. */
 export function checkReportTargets(options: ReportOptions): void {
   const targets = targetsOf(options);
-  for (const path of targets) checkAbsent(path, { verb: 'write the audit', force: options.force === true });
-  const twice = targets.find((path, at) => targets.indexOf(path) !== at);
-  if (twice === undefined) return;
-  throw new DpError(
-    'INVALID_ARGUMENT',
-    `Cannot write the audit: ${twice} is given for two files. Give each a name of its own.`,
-  );
+  for (const path of targets) checkTarget(path, { verb: 'write the audit', force: options.force === true });
+  const places = targets.map(path => resolve(path));
+  const twice = targets.find((_, at) => places.indexOf(places[at]!) !== at);
+  if (twice !== undefined) throw refused(`${twice} is given for two files`);
 }
 
-/** Writes the files that were asked for, each whole or not at all. */
-export async function writeReports(report: AuditReport, options: ReportOptions): Promise<void> {
-  checkReportTargets(options);
-  const { verdict, sarif, html } = options;
-  if (verdict !== undefined) writeWhole(verdict, renderVerdict(report));
-  if (sarif !== undefined) writeWhole(sarif, renderSarif(report));
+function refused(reason: string): DpError {
+  return new DpError('INVALID_ARGUMENT', `Cannot write the audit: ${reason}. Give each a name of its own.`);
+}
+
+/** Nothing that was read is overwritten, forced or not. */
+function checkInputs({ files }: AuditReport, options: ReportOptions): void {
+  const inputs = new Set(files.map(({ path }) => resolve(path)));
+  const both = targetsOf(options).find(path => inputs.has(resolve(path)));
+  if (both !== undefined) throw refused(`${both} is a file that was read`);
+}
+
+/** The files that were asked for, whole. */
+async function renderedFiles(
+  report: AuditReport,
+  { verdict, sarif, html }: ReportOptions,
+): Promise<[string, string][]> {
+  const files: [string, string][] = [];
+  if (verdict !== undefined) files.push([verdict, renderVerdict(report)]);
+  if (sarif !== undefined) files.push([sarif, renderSarif(report)]);
   // Plots take long to load.
-  if (html !== undefined) writeWhole(html, (await import('./page.ts')).renderAuditPage(report));
+  if (html !== undefined) files.push([html, (await import('./page.ts')).renderAuditPage(report)]);
+  return files;
+}
+
+/**
+ * Writes the files that were asked for, all of them or none.
+ *
+ * @param signal - an interrupt that came while the audit was at work ends it here
+ */
+export async function writeReports(
+  report: AuditReport,
+  options: ReportOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const files = await renderedFiles(report, options);
+  await breathe(signal);
+  checkReportTargets(options);
+  checkInputs(report, options);
+  writeTogether(files);
 }
 
 function isFailing(detail: VerdictDetail, { failOn }: ReportOptions): boolean {
   if (failOn === undefined) return !passing.includes(detail);
   return failOn.includes(detail) || failOn.includes(verdictFor(detail));
-}
-
-/** A limit by its upper end alone. */
-function claimedWords(epsilon: Interval): string {
-  return epsilon.lower === 0
-    ? `of at most ${intervalWords({ ...epsilon, lower: epsilon.upper })}`
-    : intervalWords(epsilon);
 }
 
 function failureOf(report: AuditReport, options: ReportOptions): DpError | undefined {

@@ -2,6 +2,7 @@ import type { Claim, Reason } from '../../accounting/audit/index.ts';
 import { DpError } from '../../accounting/check.ts';
 import type { Plan } from '../../accounting/plan-entry.ts';
 import { readPrinted } from '../../accounting/audit/claim-printed.ts';
+import { standsFor } from '../../accounting/audit/claim-rounding.ts';
 import type { LedgerClaim } from '../../trainer/index.ts';
 import { readJson } from '../files.ts';
 import { readClaimFile } from './claim-file.ts';
@@ -69,10 +70,11 @@ export function statedGuarantee({ claim, epsilon, delta }: LedgerClaimOptions): 
 const relations = { 'add-or-remove': 'add_remove', replace: 'replace_one', 'zero-out': 'zero_out' } as const;
 
 /** Facts of a published claim that the plan of the ledger contradicts; epsilon is compared apart from them. */
-export function contradictedFacts({ mechanisms, adjacency, unit }: Claim, plan: Plan): Reason[] {
+export function contradictedFacts(claim: Claim, plan: Plan): Reason[] {
+  const { mechanisms, adjacency, unit } = claim;
   const [mechanism] = mechanisms;
   const { sampler } = plan;
-  const facts: [field: string, said: unknown, is: unknown][] = [
+  const facts: Fact[] = [
     ['/adjacency', adjacency, relations[plan.neighbours]],
     ['/unit/kind', unit.kind, plan.unit.protection],
     ['/unit/max_records_per_unit', unit.max_records_per_unit, plan.unit.recordsPerUser],
@@ -82,16 +84,22 @@ export function contradictedFacts({ mechanisms, adjacency, unit }: Claim, plan: 
     ['/mechanisms/0/clip/norm', mechanism?.clip.norm, plan.clipNorm],
     ['/mechanisms/0/sampler/rate', mechanism?.sampler.rate, sampler.samplingProbability],
   ];
-  return facts.filter(([, said, is]) => (said ?? null) !== null && !agrees(said, is)).map(contradicted);
+  return facts
+    .filter(([, said]) => (said ?? null) !== null)
+    .flatMap(fact => (agrees(claim, fact) ? [] : [contradicted(fact)]));
 }
+
+type Fact = readonly [field: string, said: unknown, is: unknown];
 
 /** Settings are published in few digits. */
-function agrees(said: unknown, is: unknown): boolean {
+function agrees(claim: Claim, [field, said, is]: Fact): boolean {
   if (typeof said !== 'number' || typeof is !== 'number') return said === is;
-  return Math.abs(said - is) <= 5e-3 * Math.abs(is);
+  const { lower, upper } = standsFor(claim, { field, value: said });
+  const room = 5e-3 * Math.abs(is);
+  return is >= lower - room && is <= upper + room;
 }
 
-function contradicted([field, said, is]: readonly [string, unknown, unknown]): Reason {
+function contradicted([field, said, is]: Fact): Reason {
   const text = `The claim states ${JSON.stringify(said)}, the plan of the ledger ${JSON.stringify(is)}.`;
   return { code: 'DPL-other-setting', level: 'warning', text, epsilon: null, field };
 }

@@ -8,11 +8,13 @@ import {
   htmlPage,
   htmlTable,
 } from '../report/html.ts';
+import { deltaWords } from '../../accounting/audit/claim-statement.ts';
 import { version } from '../version.ts';
 import { intervalFigure, rowSorts } from './chart.ts';
+import { meaningOf } from './meaning.ts';
 import type { AuditReport } from './report.ts';
-import { reportRows, type ReportRow } from './rows.ts';
-import { epsilonWords, intervalWords, sourceAddress, verdictWords } from './words.ts';
+import { reportRows, rowWords, type ReportRow } from './rows.ts';
+import { claimedWords, epsilonWords, sourceAddress, verdictWords } from './words.ts';
 
 const kindWords = {
   claim: 'A claim',
@@ -29,13 +31,16 @@ function chartSection(report: AuditReport): string {
     present.map(({ key }) => key),
   );
   const caption =
-    'Every epsilon at the claimed delta. The band is what the printed digits stand for. An arrow has no upper end: only a lower bound is proved.';
-  return `${legend}\n${htmlFigure(intervalFigure(report), caption)}`;
+    'Every epsilon at the claimed delta; a smaller one promises more privacy. The band is what the printed digits stand for. An arrow has no upper end: only a lower bound is proved.';
+  const drawings = (['broad', 'narrow'] as const).map(
+    shape => `<div class="${shape}">${intervalFigure(report, shape)}</div>`,
+  );
+  return `${legend}\n${htmlFigure(drawings.join(''), caption)}`;
 }
 
 function tableSection(rows: readonly ReportRow[]): string {
   if (rows.length === 0) return '';
-  const lines = rows.map(({ name, epsilon }) => [name, intervalWords(epsilon)]);
+  const lines = rows.map(row => [row.name, rowWords(row)]);
   return `<h2>All numbers</h2>\n${htmlTable(['', 'epsilon'], lines)}`;
 }
 
@@ -61,6 +66,20 @@ function questionSection(questions: readonly string[]): string {
   return questions.length === 0 ? '' : `<h2>Questions to the author</h2>\n${htmlList(questions)}`;
 }
 
+function factSection({ facts = [] }: AuditReport): string {
+  return facts.length === 0 ? '' : `<h2>How it was tested</h2>\n${htmlFacts(facts)}`;
+}
+
+function meaningSection(report: AuditReport): string {
+  const { says, saysNot } = meaningOf(report);
+  const { epsilon, delta } = report.claimed;
+  const at = delta === null ? '' : ` at delta ${deltaWords(delta)}`;
+  const claimed = epsilon === null ? 'no epsilon' : `epsilon ${claimedWords(epsilon)}${at}`;
+  return `<p><strong>What was claimed:</strong> ${escapeHtml(claimed)}.</p>
+<p><strong>What the verdict means:</strong> ${escapeHtml(says)}</p>
+<p><strong>What it does not say:</strong> ${escapeHtml(saysNot)}</p>`;
+}
+
 const lowerOnly =
   'An audit can refute a claim, never confirm it: what is stated may not be what was run, and a data set or an attack that leaks more may exist.';
 
@@ -78,10 +97,12 @@ export function renderAuditPage(report: AuditReport): string {
     `<p class="soft">${kindWords[kind]}: ${escapeHtml(subject)}</p>
 <h1>The claim ${escapeHtml(verdictWords(report))}</h1>
 <div class="alert"><strong>As it should have read</strong><p>${escapeHtml(statement)}</p></div>
+${meaningSection(report)}
 ${chartSection(report)}
 ${because}
 ${findingSection(reasons)}
 ${questionSection(questions)}
+${factSection(report)}
 ${tableSection(reportRows(report))}
 ${fileSection(report)}
 <p class="soft">${lowerOnly}</p>

@@ -1,10 +1,10 @@
 import { renderTable } from '../output.ts';
 import type { AuditReport } from './report.ts';
-import { reportRows } from './rows.ts';
-import { epsilonWords, intervalWords, verdictWords } from './words.ts';
+import { reportRows, rowWords } from './rows.ts';
+import { epsilonWords, verdictWords } from './words.ts';
 
 function numbers(report: AuditReport): string {
-  const rows = reportRows(report).map(({ name, epsilon }) => [name, intervalWords(epsilon)]);
+  const rows = reportRows(report).map(row => [row.name, rowWords(row)]);
   return rows.length === 0 ? '' : renderTable([{ title: '' }, { title: 'epsilon' }], rows);
 }
 

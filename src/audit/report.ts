@@ -33,6 +33,8 @@ export interface AuditReport {
     readonly method: string;
   } | null;
   readonly files: readonly AuditedFile[];
+  /** How it was tested, in words, for people. */
+  readonly facts?: readonly (readonly [label: string, ...lines: string[]])[];
   /** What this sort of audit says beside that; top-level keys of `--json` and `verdict.json`. */
   readonly details?: Readonly<Record<string, unknown>>;
   /** Lines of the first file, from 1: where the value of a field stands, by JSON pointer. */

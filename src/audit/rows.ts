@@ -1,5 +1,6 @@
 import type { Interval } from '../../accounting/accountant.ts';
 import type { AuditReport } from './report.ts';
+import { intervalWords } from './words.ts';
 
 /** What a row stands for. */
 export type RowSort = 'claimed' | 'recomputed' | 'bound' | 'limit';
@@ -18,6 +19,11 @@ function evidenceRows({ evidence }: AuditReport): ReportRow[] {
     { name: `scores, ${method}`, sort: 'bound', epsilon: { lower, upper: Infinity } },
     { name: 'detection limit', sort: 'limit', epsilon: { lower: detectionLimit, upper: detectionLimit } },
   ];
+}
+
+/** The epsilon of a row in words. */
+export function rowWords({ sort, epsilon }: Pick<ReportRow, 'sort' | 'epsilon'>): string {
+  return sort === 'bound' && epsilon.lower === 0 ? 'at least 0' : intervalWords(epsilon);
 }
 
 /** Everything that is compared: the claim, what was recomputed, what scores show. */

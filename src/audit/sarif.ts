@@ -1,5 +1,6 @@
 import { isAbsolute } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import type { Artifact, Location, Log, PropertyBag, ReportingDescriptor, Result, Run } from 'sarif';
 import type { Reason } from '../../accounting/audit/index.ts';
 import { version } from '../version.ts';
 import type { AuditedFile, AuditReport } from './report.ts';
@@ -28,7 +29,7 @@ function codeWords(code: string): string {
   return code.replace(/^[A-Z]+-(?:[A-Z]\d+-)?/, '').replaceAll(/[-_]/g, ' ');
 }
 
-function ruleOf({ code, level, source }: Reason): Record<string, unknown> {
+function ruleOf({ code, level, source }: Reason): ReportingDescriptor {
   const helpUri = sourceAddress(source);
   return {
     id: code,
@@ -41,15 +42,15 @@ function ruleOf({ code, level, source }: Reason): Record<string, unknown> {
 }
 
 /** One rule a code, in the order in which the codes appear. */
-function rulesOf(reasons: readonly Reason[]): Map<string, Record<string, unknown>> {
-  const rules = new Map<string, Record<string, unknown>>();
+function rulesOf(reasons: readonly Reason[]): Map<string, ReportingDescriptor> {
+  const rules = new Map<string, ReportingDescriptor>();
   for (const reason of reasons) {
     if (!rules.has(reason.code)) rules.set(reason.code, ruleOf(reason));
   }
   return rules;
 }
 
-function locationOf(report: AuditReport, { path }: AuditedFile, field: string | undefined): object {
+function locationOf(report: AuditReport, { path }: AuditedFile, field: string | undefined): Location {
   return {
     physicalLocation: {
       artifactLocation: { uri: uriOf(path), index: 0 },
@@ -63,10 +64,7 @@ function bound(value: number): number | string {
   return Number.isFinite(value) ? value : String(value);
 }
 
-function resultOf(
-  report: AuditReport,
-  { reason, ruleIndex }: { reason: Reason; ruleIndex: number },
-): Record<string, unknown> {
+function resultOf(report: AuditReport, { reason, ruleIndex }: { reason: Reason; ruleIndex: number }): Result {
   const { code, level, text, epsilon, field } = reason;
   const [file] = report.files;
   const interval =
@@ -81,31 +79,30 @@ function resultOf(
   };
 }
 
-function artifactOf({ path, sha256 }: AuditedFile): Record<string, unknown> {
+function artifactOf({ path, sha256 }: AuditedFile): Artifact {
   return { location: { uri: uriOf(path) }, hashes: { 'sha-256': sha256 } };
 }
 
-function runOf(report: AuditReport): Record<string, unknown> {
-  const { reasons, files, verdict, detail, subject, statement, explanation, questions } = report;
+function propertiesOf(report: AuditReport): PropertyBag {
+  const { verdict, detail, subject, statement, explanation, questions } = report;
+  const meaning = `The claim ${verdictWords(report)}.`;
+  return { verdict, detail, meaning, subject, statement, explanation, questions };
+}
+
+function runOf(report: AuditReport): Run {
+  const { reasons, files } = report;
   const rules = rulesOf(reasons);
   const places = [...rules.keys()];
   return {
     tool: { driver: { name: 'privacy-unit', version, rules: [...rules.values()] } },
     artifacts: files.map(artifactOf),
     results: reasons.map(reason => resultOf(report, { reason, ruleIndex: places.indexOf(reason.code) })),
-    properties: {
-      verdict,
-      detail,
-      meaning: `The claim ${verdictWords(report)}.`,
-      subject,
-      statement,
-      explanation,
-      questions,
-    },
+    properties: propertiesOf(report),
   };
 }
 
 /** The report as SARIF 2.1.0 (OASIS): one rule a code, one result a reason, the verdict among the run's properties. */
 export function renderSarif(report: AuditReport): string {
-  return `${JSON.stringify({ $schema: schemaAddress, version: '2.1.0', runs: [runOf(report)] }, null, 2)}\n`;
+  const log: Log = { $schema: schemaAddress, version: '2.1.0', runs: [runOf(report)] };
+  return `${JSON.stringify(log, null, 2)}\n`;
 }

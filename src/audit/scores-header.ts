@@ -137,6 +137,6 @@ export function agreed<T extends string | number>(
   if (given.length <= 1) return given[0];
   throw new DpError(
     'INVALID_ARGUMENT',
-    `Cannot audit the scores: ${names[key]} is ${given.join(' in one place and ')} in another. Keep to what was registered.`,
+    `Cannot audit the scores: ${names[key]} is ${given.join(' in one place and ')} in another of options, claim and what was registered. Keep to what was registered.`,
   );
 }

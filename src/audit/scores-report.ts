@@ -15,9 +15,49 @@ function questionsOf({ detail, valid, method, claimed, significance }: ScoresAud
 const registeredBeside: Reason = {
   code: 'DPC-T12-registered-beside-scores',
   level: 'note',
-  text: 'the cut was registered in the file of the scores itself, so nothing shows that it came first',
+  text: 'The cut was registered in the file of the scores itself, so nothing shows that it came first.',
   epsilon: null,
 };
+
+function ruleWords({ rule, tried }: ScoresAudit['cuts']): string {
+  if (rule === 'preregistered') return 'registered before any score was seen';
+  if (rule === 'split') return 'chosen on one half of the canaries, tested on the other';
+  return `the best of ${tried} fixed beforehand, each tested at its share of the significance`;
+}
+
+function cutWords({ cuts }: ScoresAudit): string[] {
+  const { shown } = cuts;
+  if (shown === null) return [];
+  const cut =
+    'threshold' in shown
+      ? `included from a score of ${shown.threshold} on`
+      : `the ${shown.highest} highest for included, the ${shown.lowest} lowest for left out`;
+  return [cut, ruleWords(cuts)];
+}
+
+/** Digits enough to see how small a chance is. */
+function chance(value: number): string {
+  return value === 0 ? 'below 1e-300' : String(Number(value.toPrecision(2)));
+}
+
+function factsOf(audit: ScoresAudit): NonNullable<AuditReport['facts']> {
+  const { method, m, r, v, significance, pValue, delta } = audit;
+  const all: readonly (readonly [string, ...string[]])[] = [
+    ['Method', method],
+    ['Canaries', String(m)],
+    ['Guesses', `${v} of ${r} right`],
+    ['Cut', ...cutWords(audit)],
+    ['False refutation', `at most ${significance}, the significance`],
+    [
+      'Under the claim',
+      ...(pValue === null
+        ? []
+        : [`as many right with probability ${chance(pValue)}, before any correction for several cuts`]),
+    ],
+    ['Delta', String(delta)],
+  ];
+  return all.filter(fact => fact.length > 1);
+}
 
 /** Where a report comes from. */
 interface ReportOrigin {
@@ -47,6 +87,7 @@ export function scoresReport(
     questions: questionsOf(audit),
     evidence: { epsilonLowerBound, detectionLimit, method },
     files,
+    facts: factsOf(audit),
     details: { ...details },
   };
 }

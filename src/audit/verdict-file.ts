@@ -5,9 +5,9 @@ import type { AuditReport } from './report.ts';
 /** Name and version of the form of `verdict.json`. */
 export const verdictSchema = 'dp-verdict/1';
 
-/** What a program reads of an audit: the report with what its own sort adds, without the lines of the file. */
+/** What a program reads of an audit: the report with what its own sort adds, without what is for people alone. */
 export function reportObject(report: AuditReport): Readonly<Record<string, unknown>> {
-  const { lines: _lines, details, ...common } = report;
+  const { lines: _lines, facts: _facts, details, ...common } = report;
   return { ...common, ...details };
 }
 

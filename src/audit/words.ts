@@ -1,6 +1,6 @@
 import type { Interval } from '../../accounting/accountant.ts';
 import type { Reason, VerdictDetail } from '../../accounting/audit/index.ts';
-import { downward, number, renderInterval, upward } from '../output.ts';
+import { downward, number, renderInterval } from '../output.ts';
 import type { AuditReport } from './report.ts';
 
 /** What each finer verdict means, as the end of "The claim …". */
@@ -9,7 +9,8 @@ const claimWords: Readonly<Record<VerdictDetail, string>> = {
   refuted_for_sampler:
     'is refuted for the sampler that was used: its proved lower bound lies above the claimed epsilon',
   privacy_overstated: 'overstates the privacy: the stated settings cost more than the claimed epsilon',
-  borderline: 'is borderline: the claimed epsilon lies inside the proved interval',
+  borderline:
+    'is borderline: the claimed epsilon lies inside the proved interval, or inside what the rounding of the printed settings leaves open',
   unverifiable: 'cannot be verified: a fact that moves epsilon is not stated',
   conditional: 'holds only under a condition that is not shown to be met; see the findings',
   privacy_understated: 'understates the privacy: the stated settings cost less than the claimed epsilon',
@@ -46,10 +47,18 @@ export function intervalWords(interval: Interval): string {
   return lower === upper ? number(lower) : renderInterval(interval);
 }
 
-/** Whether a sentence has the number in it already. */
+/** A claimed epsilon as the end of "epsilon ...": a limit by its upper end alone. */
+export function claimedWords(epsilon: Interval): string {
+  return epsilon.lower === 0
+    ? `of at most ${intervalWords({ ...epsilon, lower: epsilon.upper })}`
+    : intervalWords(epsilon);
+}
+
+/** Whether a sentence has the number in it already, whichever way it was rounded there. */
 function isSaid(text: string, { lower, upper }: Interval): boolean {
-  const ends = upper === Infinity ? [downward(lower)] : [upward(upper), String(Number(upward(upper)))];
-  return ends.some(end => text.split(/[ ,;]|\.(?= |$)/).includes(end));
+  const end = upper === Infinity ? lower : upper;
+  const said = text.match(/\d+(?:\.\d+)?(?:e[+-]?\d+)?/gi) ?? [];
+  return said.some(number => Math.abs(Number(number) - end) <= 1e-3 * end);
 }
 
 /** What a finding recomputed, as the end of its line. */

@@ -45,17 +45,33 @@ class Reader {
   read(node: unknown, pointer: string): unknown {
     if (isAlias(node))
       throw new TreeFault('it refers to another place; write the value out', this.#lineOf(node));
-    if (isMap(node)) return Object.fromEntries(node.items.map(pair => this.#member(pair, pointer)));
+    if (isMap(node)) return Object.fromEntries(this.#members(node.items, pointer));
     if (isSeq(node)) return node.items.map((item, at) => this.#item(item, `${pointer}/${at}`));
     if (!isScalar(node)) return null;
     if (typeof node.value === 'number') this.digits.set(pointer, node.source ?? String(node.value));
     return node.value;
   }
 
-  #member({ key, value }: Pair, pointer: string): [string, unknown] {
+  #members(pairs: readonly Pair[], pointer: string): [string, unknown][] {
+    const known = new Set<string>();
+    return pairs.map(pair => {
+      const member = this.#member(pair, pointer);
+      const [name] = member;
+      if (known.has(name))
+        throw new TreeFault(`${JSON.stringify(name)} is given twice`, this.#lineOfKey(pair));
+      known.add(name);
+      return member;
+    });
+  }
+
+  #lineOfKey({ key }: Pair): number {
+    return isScalar(key) || isMap(key) || isSeq(key) ? this.#lineOf(key) : 1;
+  }
+
+  #member(pair: Pair, pointer: string): [string, unknown] {
+    const { key, value } = pair;
     if (!isScalar(key) || typeof key.value !== 'string') {
-      const line = isScalar(key) || isMap(key) || isSeq(key) ? this.#lineOf(key) : 1;
-      throw new TreeFault('the name of a field is no text', line);
+      throw new TreeFault('the name of a field is no text', this.#lineOfKey(pair));
     }
     const below = `${pointer}/${escapePointer(key.value)}`;
     this.lines.set(below, this.#lineOf(key));
@@ -76,13 +92,32 @@ export function escapePointer(name: string): string {
 /** Deeper nesting than any file of ours has, long before the parser runs out of stack. */
 const deepest = 64;
 
-function checkDepth(text: string): void {
-  let depth = 0;
+function tooDeep(line: number): never {
+  throw new TreeFault(`it is nested more than ${deepest} deep`, line);
+}
+
+function checkBrackets(text: string): void {
+  let [depth, line] = [0, 1];
   for (let at = 0; at < text.length; at++) {
     const sign = text[at];
+    if (sign === '\n') line++;
     if (sign === '[' || sign === '{') depth++;
     if (sign === ']' || sign === '}') depth--;
-    if (depth > deepest) throw new TreeFault(`brackets are nested more than ${deepest} deep`, 1);
+    if (depth > deepest) tooDeep(line);
+  }
+}
+
+const deepList = new RegExp(`^(?:[ \\t]*[-?](?=[ \\t])){${deepest + 1}}`);
+
+/** Nesting by indentation: every line that begins farther right than those that hold it, and every list within a list. */
+function checkIndents(text: string): void {
+  const indents: number[] = [];
+  for (const [at, line] of text.split('\n').entries()) {
+    const indent = line.search(/[^ ]/);
+    if (indent < 0) continue;
+    while (indents.length > 0 && indents.at(-1)! >= indent) indents.pop();
+    indents.push(indent);
+    if (indents.length > deepest || deepList.test(line)) tooDeep(at + 1);
   }
 }
 
@@ -96,10 +131,14 @@ function faultWords({ code, message }: YAMLError): string {
  *
  * @throws {@link TreeFault}
  */
-export function parseTree(text: string): Tree {
-  checkDepth(text);
+export function parseTree(source: string): Tree {
+  const text = source.replaceAll(/\r\n?/g, '\n');
+  checkBrackets(text);
+  checkIndents(text);
   const counter = new LineCounter();
-  const document = parseDocument(text, { lineCounter: counter, prettyErrors: false, schema: 'core' });
+  // Names given twice are looked for by the reader: the parser compares each with each.
+  const options = { lineCounter: counter, prettyErrors: false, schema: 'core', uniqueKeys: false } as const;
+  const document = parseDocument(text, options);
   const [fault] = [...document.errors, ...document.warnings];
   if (fault !== undefined) throw new TreeFault(faultWords(fault), counter.linePos(fault.pos[0]).line);
   const reader = new Reader(counter);

@@ -9,16 +9,16 @@ import {
   writeReports,
   type ReportOptions,
 } from '../audit/deliver.ts';
-import { createCommand, type CommonOptions, type Deliver } from '../command.ts';
+import { createCommand, type CommonOptions, type Deliver, type Surroundings } from '../command.ts';
 import type { Answer } from '../output.ts';
 
 type AuditClaimOptions = CommonOptions & ReportOptions;
 
-async function audit(path: string, options: AuditClaimOptions): Promise<Answer> {
+async function audit(path: string, options: AuditClaimOptions, { signal }: Surroundings): Promise<Answer> {
   checkReportTargets(options);
   const read = readClaimFile(path);
   const report = claimReport(read, auditClaim(read.claim));
-  await writeReports(report, options);
+  await writeReports(report, options, signal);
   return answerOf(report, options);
 }
 
@@ -34,6 +34,6 @@ export function auditClaimCommand(deliver: Deliver): Command {
     ],
   }).argument('<FILE>', 'the claim');
   return addReportOptions(command).action((path: string, options: AuditClaimOptions) =>
-    deliver(options, () => audit(path, options)),
+    deliver(options, surroundings => audit(path, options, surroundings)),
   );
 }

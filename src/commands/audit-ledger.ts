@@ -1,9 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { DpError } from '../../accounting/check.ts';
-import { parsePlan } from '../../accounting/plan-entry.ts';
-import { auditLedger, readLedger, type LedgerAudit } from '../../trainer/index.ts';
-import { sha256 } from '../../trainer/digest.ts';
+import { auditLedger, type LedgerAudit } from '../../trainer/index.ts';
+import { fileDigest } from '../../selection/digest.ts';
 import { delta, positive } from '../arguments.ts';
 import { createCommand, type CommonOptions, type Deliver, type Surroundings } from '../command.ts';
 import {
@@ -45,11 +44,15 @@ function readKeyFile(path: string): Uint8Array {
   );
 }
 
-function reportOf(path: string, found: { audit: LedgerAudit; guarantee: StatedGuarantee }): AuditReport {
+async function reportOf(
+  path: string,
+  found: { audit: LedgerAudit; guarantee: StatedGuarantee },
+): Promise<AuditReport> {
   const { audit, guarantee } = found;
-  const { verdict, detail, statement, recomputed, questions, reasons, ...details } = audit;
+  const { verdict, detail, statement, recomputed, questions, reasons, plan: _plan, ...details } = audit;
   const { claim, file } = guarantee;
-  const files = [{ path, sha256: sha256(readFileSync(path)) }, ...(file === undefined ? [] : [file])];
+  const { sha256 } = await fileDigest(path);
+  const files = [{ path, sha256 }, ...(file === undefined ? [] : [file])];
   return {
     kind: 'ledger',
     subject: path,
@@ -57,7 +60,7 @@ function reportOf(path: string, found: { audit: LedgerAudit; guarantee: StatedGu
     detail,
     statement,
     claimed: { epsilon: claim?.epsilon ?? null, delta: claim === undefined ? null : audit.delta },
-    reasons: [...reasons, ...factsAgainst(path, found)],
+    reasons: [...reasons, ...factsAgainst(found)],
     recomputed,
     explanation: coverageText(audit),
     questions,
@@ -68,18 +71,25 @@ function reportOf(path: string, found: { audit: LedgerAudit; guarantee: StatedGu
 }
 
 function coverageText({ checked, notChecked }: LedgerAudit): string {
-  return `Checked: ${checked.join('; ')}. Not checked: ${notChecked.join('; ')}.`;
+  return `This audit checked ${listed(checked)}. It did not check ${listed(notChecked)}.`;
+}
+
+/** Items with commas of their own, as one list. */
+function listed(items: readonly string[]): string {
+  return items.length === 1 ? items.join('') : `${items.slice(0, -1).join('; ')}; and ${items.at(-1)}`;
 }
 
 /** Facts of a published claim against the plan in the ledger, where the chain holds. */
-function factsAgainst(
-  path: string,
-  { audit, guarantee }: { audit: LedgerAudit; guarantee: StatedGuarantee },
-): AuditReport['reasons'] {
-  if (guarantee.published === undefined || !audit.chain.holds || audit.delta === null) return [];
-  const [header] = readLedger(path);
-  const plan = header?.kind === 'header' ? header.plan : undefined;
-  return plan === undefined ? [] : contradictedFacts(guarantee.published, parsePlan(plan));
+function factsAgainst({
+  audit,
+  guarantee,
+}: {
+  audit: LedgerAudit;
+  guarantee: StatedGuarantee;
+}): AuditReport['reasons'] {
+  const { published } = guarantee;
+  if (published === undefined || !audit.chain.holds || audit.plan === null) return [];
+  return contradictedFacts(published, audit.plan);
 }
 
 /** A chain that does not hold is a check that failed, whatever else can be said. */
@@ -112,8 +122,8 @@ async function audit(
     manifest,
     significance,
   });
-  const report = reportOf(path, { audit: found, guarantee });
-  await writeReports(report, options);
+  const report = await reportOf(path, { audit: found, guarantee });
+  await writeReports(report, options, surroundings.signal);
   const answer = answerOf(report, options);
   return { ...answer, failure: brokenChain(found) ?? answer.failure };
 }

@@ -14,25 +14,25 @@ import { type ClaimOptions, testedClaim } from '../audit/scores-claim.ts';
 import { readScores } from '../audit/scores-file.ts';
 import { scoresReport } from '../audit/scores-report.ts';
 import { scoreOptions, type ScoreSettings } from '../audit/scores-settings.ts';
-import { type CommonOptions, createCommand, type Deliver } from '../command.ts';
+import { type CommonOptions, createCommand, type Deliver, type Surroundings } from '../command.ts';
 import type { Answer } from '../output.ts';
 
 interface AuditScoresOptions extends CommonOptions, ReportOptions, ClaimOptions, ScoreSettings {
   readonly format?: TableFormat;
 }
 
-async function audit(path: string, options: AuditScoresOptions): Promise<Answer> {
+async function audit(path: string, options: AuditScoresOptions, { signal }: Surroundings): Promise<Answer> {
   checkReportTargets(options);
   const claim = testedClaim(options);
-  const { rows, header, file } = await readScores(path, options.format);
-  const settled = scoreOptions(options, { claim, header, canaries: rows.length });
+  const { scores, header, file } = await readScores(path, { format: options.format, signal });
+  const settled = scoreOptions(options, { claim, header, canaries: scores.score.length });
   const subject = claim.subject ?? path;
-  const report = scoresReport(auditScores(rows, settled.options), {
+  const report = scoresReport(auditScores(scores, settled.options), {
     subject,
     files: [file, ...settled.files],
     isRegisteredBeside: header.cut !== undefined,
   });
-  await writeReports(report, options);
+  await writeReports(report, options, signal);
   return answerOf(report, options);
 }
 
@@ -124,6 +124,6 @@ export function auditScoresCommand(deliver: Deliver): Command {
   }).argument('<FILE>', 'the scores');
   addCanaryOptions(addTestOptions(addClaimOptions(command)));
   return addReportOptions(command).action((path: string, options: AuditScoresOptions) =>
-    deliver(options, () => audit(path, options)),
+    deliver(options, surroundings => audit(path, options, surroundings)),
   );
 }

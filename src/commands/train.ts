@@ -1,16 +1,18 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import type { Command } from 'commander';
+import { claimOf, claimOfPlan } from '../../accounting/audit/index.ts';
 import {
   parsePlan,
   renderStatement,
   statementOf,
   type Plan,
   type Statement,
+  type StatementFacts,
 } from '../../accounting/plan-entry.ts';
 import { planWithCanaries, train } from '../../trainer/index.ts';
 import { count, positive, required } from '../arguments.ts';
-import { canaryAudit, canaryRequest, type CanaryOptions } from '../canaries.ts';
+import { addCanaryOptions, canaryAudit, canaryRequest, type CanaryOptions } from '../canaries.ts';
 import { addBreakLockOption, noteBrokenLock, type BreakLockOption } from '../break-lock.ts';
 import { createCommand, type CommonOptions, type Deliver, type Surroundings } from '../command.ts';
 import { addEngineOption, chosenEngine, type EngineOption } from '../engines.ts';
@@ -56,6 +58,7 @@ interface TrainCommandOptions
   readonly seed: string;
   readonly force?: true;
   readonly keepKey?: true;
+  readonly keepCheckpoints?: true;
   readonly signWith?: string;
 }
 
@@ -63,6 +66,15 @@ interface TrainCommandOptions
 export function writeStatement(folder: string, statement: Statement): void {
   writeWhole(join(folder, 'statement.json'), renderJson(statement));
   writeWhole(join(folder, 'statement.txt'), `${renderStatement(statement)}\n`);
+}
+
+/** What may be published of the run, in the form that `audit claim` reads. */
+function writeClaim(
+  folder: string,
+  { plan, epsilon, steps }: Pick<StatementFacts, 'epsilon' | 'steps'> & { readonly plan: Plan },
+): void {
+  const stated = claimOfPlan(plan, { epsilon, steps, name: basename(resolve(folder)) });
+  writeWhole(join(folder, 'claim.json'), renderJson(claimOf(stated)));
 }
 
 async function run(
@@ -102,12 +114,14 @@ async function run(
     force: options.force === true,
     breakLock: options.breakLock === true,
     keepKey: options.keepKey === true,
+    keepCheckpoints: options.keepCheckpoints === true,
     signal,
     onProgress: trainingProgress(progress, 'training'),
   });
   const { epsilon, stepsCounted } = result;
   const statement = statementOf(plan, { epsilon, steps: stepsCounted, canaries: canaries?.count });
   writeStatement(out, statement);
+  writeClaim(out, { plan, epsilon, steps: stepsCounted });
   if (signWith !== undefined) await writeEvidence(out, { signWith });
   return trainingAnswer(result, { statement, out, audit: await canaryAudit(result, out) });
 }
@@ -134,26 +148,19 @@ function addTrainingOptions(command: Command): Command {
     )
     .option('--seed <text>', 'seed of new parameters and adapters; noise is never seeded', '42')
     .optionsGroup('Output:')
-    .option('--out <folder>', 'where model, ledger, checkpoint and statement go (required)');
+    .option('--out <folder>', 'where model, ledger, checkpoint, statement and claim go (required)');
   const saved = addSaveOptions(adjusted).option(
     '--force',
     'start anew where the folder holds a finished run (default: refuse)',
   );
-  return addBreakLockOption(saved)
-    .optionsGroup('Audit:')
-    .option(
-      '--canaries <m>',
-      'plant m made-up users by fair coins beside those of the table, and hold epsilon against how they score (default: none)',
-      count('--canaries'),
-    )
-    .option(
-      '--canary-records <k>',
-      'records of each, up to the cap of the plan (default: 1, with Group Privacy the cap)',
-      count('--canary-records'),
-    )
+  return addCanaryOptions(addBreakLockOption(saved).optionsGroup('Audit:'))
     .option(
       '--keep-key',
       'leave the secret key in the folder for an auditor; whoever has it can take the noise off (default: removed when the run is over)',
+    )
+    .option(
+      '--keep-checkpoints',
+      'keep every checkpoint, so that an auditor can repeat single steps (default: the newest alone)',
     )
     .option(
       '--sign-with <file>',

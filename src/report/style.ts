@@ -27,7 +27,9 @@ dl { display: grid; grid-template-columns: 10rem 1fr; margin: 0; background: var
 dt { grid-column: 1; color: var(--soft); padding: .3rem 1rem .3rem 0; } dd { grid-column: 2; margin: 0; padding: .3rem 0; }
 dt:not(:first-child), dt:not(:first-child) + dd { border-top: 1px solid var(--line); } dd + dd { padding-top: 0; }
 figcaption { margin-top: .35rem; }
-@media (max-width: 34rem) { dl { display: block; } dt { margin-top: .5rem; } }
+.narrow { display: none; }
+@media screen and (max-width: 34rem) { .narrow { display: block; } .broad { display: none; } }
+@media (max-width: 34rem) { dl { display: block; } dt { margin-top: .5rem; } dt:not(:first-child) + dd { border-top: 0; } }
 footer { margin-top: 3rem; border-top: 1px solid var(--line); padding-top: .75rem; }
 @page { size: A4; margin: 16mm; }
 @media print { :root { color-scheme: light; } body { max-width: none; padding: 0; font-size: 10.5pt; } .wide { overflow: visible; }

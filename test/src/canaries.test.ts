@@ -11,7 +11,7 @@ const folder = temporaryFolder();
 /** The audit of a run with these canaries that states ε = 1 at δ = 1e-6. */
 async function audited(scoreOf: (canary: number) => Omit<CanaryScore, 'canary'>): Promise<CanaryAudit> {
   const scores = Array.from({ length: 40 }, (_, at) => ({ canary: `canary:${at}`, ...scoreOf(at) }));
-  const canaries = { recordsPerCanary: 1, guesses: 10, scores };
+  const canaries = { recordsPerCanary: 1, cut: { highest: 10, lowest: 10 }, scores };
   writeFileSync(join(folder, 'scores.csv'), renderScores({ ...canaries, delta: 1e-6 }));
   const found = await canaryAudit({ canaries, epsilon: { lower: 0.9, upper: 1 }, delta: 1e-6 }, folder);
   return found!;
@@ -39,7 +39,7 @@ describe('canaryAudit()', () => {
 
   it.each<[string, (at: number) => Omit<CanaryScore, 'canary'>, string]>([
     ['all coins fell alike', at => ({ included: true, score: at }), '40 of 40'],
-    ['a score is no number', at => ({ included: at % 3 === 0, score: at === 5 ? NaN : at }), 'row 6'],
+    ['a score is no number', at => ({ included: at % 3 === 0, score: at === 5 ? NaN : at }), 'line 11, column score'],
   ])('takes nothing away where %s', async (_, scoreOf, told) => {
     const { json, lines, failure } = await audited(scoreOf);
     expect(json).toMatchObject({ verdict: 'unverifiable', count: 40 });

@@ -1,5 +1,13 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { root } from '../support/sources.ts';
@@ -127,6 +135,26 @@ describe('Ctrl-C', () => {
 
 // File size limits are set by a POSIX shell.
 describe.skipIf(process.platform === 'win32')('a full disk', () => {
+  it('that has no room for all reports of an audit ends it with 2 and leaves none of them', async () => {
+    const claim = join(folder, 'claim.yaml');
+    writeFileSync(claim, 'schema: dp-claim/1\nguarantee: {epsilon: 3.0, delta: 1.0e-5}\n');
+    const out = join(folder, 'reports');
+    const reports = [
+      '--verdict',
+      join(out, 'v.json'),
+      '--sarif',
+      join(out, 's.sarif'),
+      '--html',
+      join(out, 'h.html'),
+    ];
+    const { code, stdout, stderr } = await runLimited(['audit', 'claim', claim, ...reports], 7);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toMatch(/^Cannot write \S+reports\S+: .*(disk is full|may not grow)/);
+    expect(readdirSync(out)).toEqual([]);
+    expect((await run(['audit', 'claim', claim, ...reports])).code).toBe(4);
+    expect(readdirSync(out).sort()).toEqual(['h.html', 's.sarif', 'v.json']);
+  });
+
   const size = ['--layers', '1', '--width', '8', '--heads', '1', '--context', '16'];
   const short = join(folder, 'short');
 

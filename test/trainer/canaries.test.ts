@@ -48,13 +48,16 @@ describe('makeCanaries()', () => {
     const request = fc.record({
       count: fc.integer({ min: 20, max: 24 }),
       recordsPerCanary: fc.integer({ min: 1, max: 5 }),
-      guesses: fc.integer({ min: 1, max: 10 }),
+      cut: fc.oneof(
+        fc.record({ highest: fc.integer({ min: 1, max: 10 }), lowest: fc.integer({ min: 0, max: 10 }) }),
+        fc.record({ threshold: fc.double({ noNaN: true, noDefaultInfinity: true }) }),
+      ),
     });
     fc.assert(
       fc.property(request, asked => {
         const set = made(asked);
         expect(set.canaries).toHaveLength(asked.count);
-        expect(set).toMatchObject({ recordsPerCanary: asked.recordsPerCanary, guesses: asked.guesses });
+        expect(set).toMatchObject({ recordsPerCanary: asked.recordsPerCanary, cut: asked.cut });
         for (const { tokens } of set.canaries) {
           expect(tokens).toHaveLength(32);
           expect(tokens.indexOf(256)).toBe(31);
@@ -90,9 +93,9 @@ describe('makeCanaries()', () => {
   });
 
   it('fills the cap with records where records are sampled, and guesses about half', () => {
-    expect(made()).toMatchObject({ recordsPerCanary: 1, guesses: 5 });
+    expect(made()).toMatchObject({ recordsPerCanary: 1, cut: { highest: 5, lowest: 5 } });
     const plan = planFor(users, { mechanism: 'group-privacy' });
-    expect(made({}, plan)).toMatchObject({ recordsPerCanary: 5, guesses: 5 });
+    expect(made({}, plan)).toMatchObject({ recordsPerCanary: 5, cut: { highest: 5, lowest: 5 } });
   });
 
   it('stays within blocks and caps of tokens', () => {
@@ -111,8 +114,15 @@ describe('makeCanaries()', () => {
     ['more than there are users', { count: 25 }, '25 are asked for beside 24 users'],
     ['canaries without records', { recordsPerCanary: 0 }, '0'],
     ['more records than the cap', { recordsPerCanary: 6 }, 'have 6 records, the plan caps users at 5'],
-    ['no guesses', { guesses: 0 }, '0'],
-    ['more guesses than canaries', { guesses: 11 }, '22 guesses are to be made about 20'],
+    ['no guesses', { cut: { highest: 0, lowest: 0 } }, '0 guesses'],
+    ['half a guess', { cut: { highest: 0.5, lowest: 0 } }, '0.5'],
+    ['fewer guesses than none', { cut: { highest: 3, lowest: -1 } }, '-1'],
+    [
+      'more guesses than canaries',
+      { cut: { highest: 11, lowest: 10 } },
+      '21 guesses are to be made about 20',
+    ],
+    ['an endless threshold', { cut: { threshold: Infinity } }, 'threshold is Infinity'],
   ])('refuses %s', (_, request, told) => {
     expect(() => made(request)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
     expect(() => made(request)).toThrow(told);
@@ -148,7 +158,7 @@ describe('planWithCanaries()', () => {
 
 describe('the file of canaries', () => {
   it('gives back what was written, for its owner alone', () => {
-    const set = made({ recordsPerCanary: 3, guesses: 7 });
+    const set = made({ recordsPerCanary: 3, cut: { highest: 7, lowest: 2 } });
     writeCanaries(folders, set);
     const path = join(folders, 'canaries.jsonl');
     expect(statSync(path).mode & 0o777).toBe(0o600);
@@ -271,7 +281,7 @@ describe.each(['user-wise', 'group-privacy'] as const)('train() with canaries: %
     const inputs = { users, model, engine, settings, isBitExact: true };
     const audit = await auditLedger(path, { key, replay: () => Promise.resolve({ ...inputs, canaries }) });
     expect(audit).toMatchObject({ verdict: 'consistent', reasons: [] });
-    expect(audit.replay).toEqual({ drawsConfirmed: 4, sumsConfirmed: 4, modelsConfirmed: 3 });
+    expect(audit.replay).toMatchObject({ drawsConfirmed: 4, sumsConfirmed: 4, modelsConfirmed: 3 });
     const without = await auditLedger(path, { key, replay: () => Promise.resolve(inputs) });
     expect(without).toMatchObject({ verdict: 'unverifiable', replay: { sumsConfirmed: 0 } });
     expect(without.reasons[0]!.text).toMatch(/^The canaries that were given have digest none, the ledger/);
@@ -331,10 +341,10 @@ describe('train() that goes on with canaries', () => {
         () => 'trained',
         (error: unknown) => String(error),
       );
-    const begun = 'begun with 20 canaries with 1 record each and 5 guesses a side, now';
+    const begun = 'begun with 20 canaries with 1 record each and guesses at the 5 highest and 5 lowest, now';
     expect(await told({ count: 22 }, more)).toContain(`${begun} 22 canaries`);
-    expect(await told({ ...request, guesses: 4 })).toContain(
-      `${begun} 20 canaries with 1 record each and 4 guesses`,
+    expect(await told({ ...request, cut: { highest: 5, lowest: 4 } })).toContain(
+      `${begun} 20 canaries with 1 record each and guesses at the 5 highest and 4 lowest`,
     );
     expect(await told(undefined)).toContain(`${begun} no canaries`);
     expect(await trained({ folder, canaries: made({}, plan) }, plan).catch(String)).toContain(

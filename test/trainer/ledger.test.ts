@@ -74,6 +74,29 @@ describe('openLedger()', () => {
     }
   });
 
+  it('reads lines of any length, in letters of several bytes, and goes on after one that was cut short', () => {
+    const path = write(0);
+    const long = { ...noised(0), participationDigest: 'é€'.repeat(500_000) };
+    const ledger = openLedger(path);
+    ledger.append(long);
+    ledger.append(noised(1));
+    ledger.close();
+    appendFileSync(path, `{"kind":"noised","participationDigest":"${'é'.repeat(800_000)}`);
+    const again = openLedger(path);
+    expect(again.entries).toEqual([header, long, noised(1)]);
+    again.append(noised(2));
+    again.close();
+    expect(readLedger(path)).toEqual([header, long, noised(1), noised(2)]);
+  });
+
+  it('takes bytes that are no text for a break', () => {
+    const path = write(2);
+    const bytes = readFileSync(path);
+    bytes[bytes.indexOf('"drawSize"', 400) + 1] = 0xff;
+    writeFileSync(path, bytes);
+    expect(() => openLedger(path)).toThrow('breaks at line 2');
+  });
+
   it.each<[string, (text: string) => string]>([
     ['a changed value', text => text.replace('"drawSize":4', '"drawSize":5')],
     ['a changed noise multiplier', text => text.replace('1.1', '9.9')],

@@ -107,7 +107,7 @@ const plantedBugs: readonly [string, StepImplementation, readonly string[]][] = 
         const drawn = mechanism.sample(pointOf(options.step));
         if (drawn.length > 0) return privateGradient({ ...mechanism, sample: () => drawn }, options);
         const summed = await mechanism.clippedSum(drawn, options.step);
-        return { gradient: summed.sum, drawSize: 0, summed };
+        return { gradient: summed.sum, drawSize: 0, summed, noiseSample: '' };
       },
     },
     ['emptyStep'],

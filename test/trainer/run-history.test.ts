@@ -60,7 +60,7 @@ class ModelRun {
       this.ledger.append({
         kind: 'header',
         format: 'privacy-unit/ledger',
-        version: 2,
+        version: 3,
         ...digests,
         ...common,
       });
@@ -147,10 +147,10 @@ describe('a run that is cut off any number of times', () => {
 });
 
 describe('historyOf()', () => {
-  const header = (noiseKeyCommitment: string): LedgerEntry => ({
+  const header = (noiseKeyCommitment: string, version: 2 | 3 = 3): LedgerEntry => ({
     kind: 'header',
     format: 'privacy-unit/ledger',
-    version: 2,
+    version,
     planHash: '',
     tableDigest: '',
     modelDigest: '',
@@ -187,6 +187,13 @@ describe('historyOf()', () => {
 
   it('starts a new attempt where steps of the newest lie beyond what can be repeated', () => {
     expect(of([header('k'), noised(3, 0)])).toEqual({ recorded: [], attempt: 1 });
+  });
+
+  it('repeats nothing of an earlier release, whose key gave other noise: what follows is noised and counted anew', () => {
+    const entries = [header('k', 2), noised(0, 0), noised(1, 0)];
+    expect(of(entries)).toEqual({ recorded: [], attempt: 1 });
+    expect(of([...entries, noised(0, 1)], { step: 1 })).toEqual({ recorded: [], attempt: 2 });
+    expect(of([header('k', 2)])).toEqual({ recorded: [], attempt: 0 });
   });
 
   it('repeats nothing of an earlier release, whose lines have no digests', () => {

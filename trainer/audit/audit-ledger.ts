@@ -8,16 +8,15 @@ import {
 import { testParticipation, type ParticipationAnswer } from '../../accounting/audit/participation.ts';
 import type { Interval } from '../../accounting/accountant.ts';
 import type { Plan } from '../../accounting/plan.ts';
-import { countNoised, type HeaderEntry, type LedgerEntry } from '../ledger.ts';
-import { auditedPlan } from './audited-plan.ts';
-import { readChainContent, type ChainState } from './chain.ts';
-import { checkOrder, checkRepeatedDraws, checkRepeats, drawRuns, keyedSteps } from './course.ts';
+import type { HeaderEntry } from '../ledger.ts';
+import { readChain, type ChainState } from './chain.ts';
+import type { OrderCheck } from './course.ts';
 import { finding, type Finding } from './finding.ts';
-import { checkSettings } from './settings-of-lines.ts';
+import { LedgerReading } from './ledger-reading.ts';
+import { coverageOf } from './coverage.ts';
 import { checkManifest } from './manifest.ts';
 import { replay, type ReplayAnswer, type ReplayInputs } from './replay.ts';
 import {
-  checkEpsilonAlong,
   compareClaim,
   lowerBoundIfShuffled,
   spentEpsilon,
@@ -49,6 +48,8 @@ export interface LedgerAudit {
   /** ε of the steps counted; from 0 to Infinity where nothing can be computed. */
   readonly epsilon: Interval;
   readonly delta: number | null;
+  /** What the ledger was held against. */
+  readonly plan: Plan | null;
   readonly steps: { readonly counted: number; readonly planned: number | null };
   readonly reasons: readonly Reason[];
   readonly recomputed: Readonly<Record<string, Interval>>;
@@ -65,7 +66,7 @@ export interface LedgerAudit {
 /** Everything known before the findings are weighed. */
 interface Gathered {
   readonly chain: ChainState;
-  readonly entries: readonly LedgerEntry[];
+  readonly counted: number;
   readonly plan: Plan | undefined;
   readonly findings: readonly Finding[];
   /** What needs the plan. */
@@ -85,8 +86,8 @@ const defaultSignificance = 1e-6;
 /**
  * Reads a ledger and holds it against itself, its plan, and what is said of it: the chain line by line, the order and number of
  * steps, the settings, the sizes of draws under the plan's sampler, and ε computed anew from the plan and the steps counted.
- * With the secret key of a run that kept it, commitments are opened and draws are made again; with table and model as well the run
- * is repeated, noise and all.
+ * With the secret key of a run that kept it, commitments are opened, draws are made again, and the noise that each step was seen to add is
+ * held against that of the key; with table and model as well the run is repeated, or steps of it picked at random, noise and all.
  *
  * Verdicts: `refuted` where the ledger proves that the run was not its plan; `privacy_overstated` where the steps cost
  * more than the claim; `unverifiable` where lines or the plan are missing, or the run is not over. A chain that breaks refutes nothing by
@@ -108,50 +109,47 @@ const defaultSignificance = 1e-6;
  * ```
  */
 export async function auditLedger(path: string, options: AuditLedgerOptions = {}): Promise<LedgerAudit> {
-  const { chain, entries } = readChainContent(path);
-  const [header] = entries;
-  if (header?.kind !== 'header') return withoutHeader(chain);
-  return weigh(await gather({ chain, entries, header }, options), options);
+  const reading = new LedgerReading(options);
+  const chain = readChain(path, (entry, line) => reading.add(entry, line));
+  const { header } = reading;
+  if (header === undefined) return withoutHeader(chain);
+  return weigh(await gather(reading, { chain, header, options }), options);
 }
 
 async function gather(
-  content: { chain: ChainState; entries: readonly LedgerEntry[]; header: HeaderEntry },
-  options: AuditLedgerOptions,
+  reading: LedgerReading,
+  known: { chain: ChainState; header: HeaderEntry; options: AuditLedgerOptions },
 ): Promise<Gathered> {
-  const { chain, entries, header } = content;
-  const { plan, findings } = auditedPlan(header, options.plan);
-  const about = [
-    ...chainFindings(chain),
-    ...findings,
-    ...checkOrder(entries),
-    ...checkRepeats(keyedSteps(entries)),
-  ];
+  const { chain, header, options } = known;
+  const { order, points } = reading;
+  const { plan, findings } = reading.audited;
+  const { counted } = order;
+  const about = [...chainFindings(chain), ...findings, ...order.findings(), ...points.findings()];
   about.push(
-    ...endFindings(entries, plan),
+    ...endFindings(order, { plan, isWhole: chain.holds }),
     ...(await checkManifest(header, { plan, path: options.manifest })),
   );
-  const against = plan === undefined ? undefined : await holdAgainst(plan, { entries, options });
-  return { chain, entries, plan, against, findings: [...about, ...(against?.findings ?? [])] };
+  const against = plan === undefined ? undefined : await holdAgainst(plan, { reading, options });
+  return { chain, counted, plan, against, findings: [...about, ...(against?.findings ?? [])] };
 }
 
 async function holdAgainst(
   plan: Plan,
-  { entries, options }: { entries: readonly LedgerEntry[]; options: AuditLedgerOptions },
+  { reading, options }: { reading: LedgerReading; options: AuditLedgerOptions },
 ): Promise<AgainstPlan> {
   const { significance = defaultSignificance, claim, key, replay: inputsFor } = options;
-  const steps = keyedSteps(entries);
-  const counted = countNoised(entries);
-  const noise = steps.map(({ entry }) => entry.noiseMultiplier);
-  const spent = spentEpsilon(plan, { steps: counted, noise, delta: claim?.delta });
+  const { entries, order, against } = reading;
+  const { settings, draws, repeats, along } = against!;
+  const spent = spentEpsilon(plan, { steps: order.counted, noise: settings.noise, delta: claim?.delta });
   const { sampler, population } = plan;
   const law = { sampler, units: population[sampler.over], significance };
-  const participation = testParticipation(drawRuns(steps, plan), law);
+  const participation = testParticipation(draws.runs, law);
   const replayed = key === undefined ? null : await replay(entries, { plan, key, inputsFor });
   const findings = [
-    ...checkSettings(steps, plan),
-    ...checkRepeatedDraws(steps, { plan, significance }),
-    ...checkEpsilonAlong(steps, plan),
-    ...sizeFindings(participation, { plan, steps: counted }),
+    ...settings.findings(),
+    ...repeats.findings({ plan, significance }),
+    ...along.findings(plan),
+    ...sizeFindings(participation, { plan, steps: order.counted }),
     ...(claim === undefined ? [] : [compareClaim(claim, spent)]),
     ...(replayed?.findings ?? []),
   ];
@@ -164,15 +162,16 @@ function chainFindings({ broken }: ChainState): Finding[] {
   return [finding(`chain-${broken.fault}`, text, { detail: 'unverifiable' })];
 }
 
-function endFindings(entries: readonly LedgerEntry[], plan: Plan | undefined): Finding[] {
-  const isOver = entries.some(entry => entry.kind === 'finished');
-  const counted = countNoised(entries);
+function endFindings(
+  { isOver, counted }: OrderCheck,
+  { plan, isWhole }: { plan: Plan | undefined; isWhole: boolean },
+): Finding[] {
   const planned = plan?.steps ?? counted;
   const compared = `${counted} steps were counted where ${planned} were planned`;
   const warning = { level: 'warning' } as const;
   const open = 'No line says that the run is over: more steps may follow, or the end was cut off.';
   return [
-    ...(isOver ? [] : [finding('unfinished', open, { ...warning, detail: 'unverifiable' })]),
+    ...(isOver || !isWhole ? [] : [finding('unfinished', open, { ...warning, detail: 'unverifiable' })]),
     ...(counted > planned
       ? [finding('more-steps', `${compared}: epsilon is for all of them.`, warning)]
       : []),
@@ -212,7 +211,7 @@ function sizeFindings(
 const byLevel = { error: 0, warning: 1, note: 2 } as const;
 
 function weigh(gathered: Gathered, options: AuditLedgerOptions): LedgerAudit {
-  const { chain, entries, plan, against, findings } = gathered;
+  const { chain, counted, plan, against, findings } = gathered;
   const detail = strongestVerdict(findings.map(({ detail }) => detail));
   const sorted = findings.toSorted((first, second) => byLevel[first.level] - byLevel[second.level]);
   return {
@@ -221,13 +220,14 @@ function weigh(gathered: Gathered, options: AuditLedgerOptions): LedgerAudit {
     chain,
     epsilon: against?.spent.epsilon ?? { lower: 0, upper: Infinity },
     delta: against?.spent.delta ?? null,
-    steps: { counted: countNoised(entries), planned: plan?.steps ?? null },
+    plan: plan ?? null,
+    steps: { counted, planned: plan?.steps ?? null },
     reasons: sorted.map(withoutDetail),
     recomputed: against?.spent.recomputed ?? {},
     statement: against?.spent.statement ?? 'Nothing can be stated without the plan.',
     participation: against?.participation ?? null,
     replay: withoutFindings(against?.replayed ?? null),
-    ...coverage(gathered, options),
+    ...coverageOf({ counted, hasPlan: plan !== undefined, replayed: against?.replayed ?? null }, options),
   };
 }
 
@@ -242,34 +242,6 @@ function withoutDetail(found: Finding): Reason {
   return reason;
 }
 
-function coverage(
-  { plan, against }: Gathered,
-  options: AuditLedgerOptions,
-): Pick<LedgerAudit, 'checked' | 'notChecked' | 'questions'> {
-  const replayed = against?.replayed;
-  // The noise of a step shows in the next sum, or in the model.
-  const isReplayed = (replayed?.sumsConfirmed ?? 0) > 1 || (replayed?.modelsConfirmed ?? 0) > 0;
-  const looked: [boolean, string][] = [
-    [true, 'the hash chain, and the order and number of steps'],
-    [plan !== undefined, 'the plan, the settings of every line, the sizes of draws, and epsilon'],
-    [options.manifest !== undefined, 'the manifest of the selection'],
-    [(replayed?.drawsConfirmed ?? 0) > 0, 'who was drawn in every step, by the revealed key'],
-    [isReplayed, 'the clipped sums of the repeated steps, and the noise between them'],
-  ];
-  const unseen: [boolean, string][] = [
-    [options.key === undefined, 'that draws came from the key that the ledger commits to'],
-    [!isReplayed, 'that noise of the stated size was added'],
-    [
-      true,
-      'that the ledger was written by the run and not made up; that its end is its end, unless its head was signed',
-    ],
-  ];
-  const told = (list: [boolean, string][]): string[] =>
-    list.filter(([holds]) => holds).map(([, text]) => text);
-  const questions = plan === undefined ? ['Which plan was the run made by? The ledger holds its hash.'] : [];
-  return { checked: told(looked), notChecked: told(unseen), questions };
-}
-
 function withoutHeader(chain: ChainState): LedgerAudit {
   const detail = 'unverifiable';
   return {
@@ -278,6 +250,7 @@ function withoutHeader(chain: ChainState): LedgerAudit {
     chain,
     epsilon: { lower: 0, upper: Infinity },
     delta: null,
+    plan: null,
     steps: { counted: 0, planned: null },
     reasons: chainFindings(chain).map(withoutDetail),
     recomputed: {},
@@ -285,7 +258,7 @@ function withoutHeader(chain: ChainState): LedgerAudit {
     participation: null,
     replay: null,
     checked: ['the hash chain'],
-    notChecked: ['everything else'],
+    notChecked: ['anything else'],
     questions: ['Is there an unchanged copy of the ledger?'],
   };
 }

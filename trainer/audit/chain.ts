@@ -1,5 +1,6 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { DpError } from '../../accounting/check.ts';
+import { wholeLines } from '../ledger-lines.ts';
 import { origin, unseal, type LedgerEntry, type SealedEntry } from '../ledger.ts';
 import { strayField } from './entry-shape.ts';
 
@@ -28,8 +29,6 @@ export interface ChainState {
 export interface ChainContent {
   readonly chain: ChainState;
   readonly entries: readonly LedgerEntry[];
-  /** Hashes of those lines, one each. */
-  readonly hashes: readonly string[];
   /** The file, byte for byte. */
   readonly bytes: Uint8Array;
 }
@@ -47,67 +46,97 @@ function breakAt(line: number, fault: ChainFault, more = ''): ChainBreak {
   return { line, fault, text: `Line ${line} ${texts[fault]}${more}.` };
 }
 
-/** Whole lines as texts, and whether bytes follow them; a line that is no UTF-8 can't have its hash. */
-function linesOf(bytes: Buffer): { lines: string[]; isCut: boolean } {
-  const end = bytes.lastIndexOf(0x0a) + 1;
-  const whole = bytes.subarray(0, end);
-  const text = whole.toString('utf8');
-  const isText = Buffer.from(text).equals(whole);
-  const lines = (isText ? text : whole.toString('latin1')).split('\n').slice(0, -1);
-  return { lines, isCut: end < bytes.length };
+/** Where a line stands. */
+interface Place {
+  readonly path: string;
+  readonly head: string;
+  /** From 1. */
+  readonly line: number;
 }
 
-function faultOf(
-  sealed: SealedEntry | undefined,
-  place: { head: string; index: number; lines: readonly string[] },
-): [ChainFault, string?] | undefined {
-  const { head, index, lines } = place;
+function faultOf(sealed: SealedEntry | undefined, place: Place): [ChainFault, string?] | undefined {
   if (sealed === undefined) return ['changed'];
-  const { entry, previous, hash } = sealed;
-  if (previous !== head) {
-    const others = lines.map((line, at) => (at === index ? undefined : unseal(line)?.hash));
-    if (others.slice(0, index).includes(hash)) return ['repeated'];
-    return [others.includes(previous) || previous === origin ? 'moved' : 'missing'];
-  }
-  if ((index === 0) !== (entry.kind === 'header')) return ['malformed', ' (a header comes first, and once)'];
+  const { entry, previous } = sealed;
+  if (previous !== place.head) return [displacement(sealed, place)];
+  if ((place.line === 1) !== (entry.kind === 'header'))
+    return ['malformed', ' (a header comes first, and once)'];
   const stray = strayField(entry);
   return stray === undefined ? undefined : ['malformed', ` (${stray})`];
 }
 
-function checkIsLedger(path: string, lines: readonly string[]): void {
-  if (lines.some(line => line.startsWith('{"kind":"'))) return;
+/** What became of a sound line that does not follow on the one before it, by all others of the file. */
+function displacement({ previous, hash }: SealedEntry, { path, line }: Place): ChainFault {
+  let at = 0;
+  let isMoved = previous === origin;
+  for (const text of wholeLines(path)) {
+    at += 1;
+    const other = at === line || text === undefined ? undefined : unseal(text)?.hash;
+    if (at < line && other === hash) return 'repeated';
+    isMoved ||= other === previous;
+  }
+  return isMoved ? 'moved' : 'missing';
+}
+
+function checkIsLedger(path: string): void {
+  let count = 0;
+  for (const text of wholeLines(path)) {
+    count += 1;
+    if (text?.startsWith('{"kind":"') === true) return;
+  }
   throw new DpError(
     'INVALID_DATA',
-    `Cannot audit ${path}: none of its ${lines.length} whole lines is that of a ledger. Give the ledger.jsonl of a run.`,
+    `Cannot audit ${path}: none of its ${count} whole lines is that of a ledger. Give the ledger.jsonl of a run.`,
   );
 }
 
-/**
- * Reads a ledger line by line and says where its chain breaks first, and how.
- *
- * @returns entries and hashes of the lines before the break; it does not throw for a broken chain
- * @throws DpError `MISSING_FILE`; `INVALID_DATA` where no line is one of a ledger
- */
-export function readChainContent(path: string): ChainContent {
+function checkIsFile(path: string): void {
   if (!existsSync(path))
     throw new DpError('MISSING_FILE', `Cannot audit the ledger: there is no file ${path}. Check the name.`);
-  const bytes = readFileSync(path);
-  const { lines, isCut } = linesOf(bytes);
-  checkIsLedger(path, lines);
-  const entries: LedgerEntry[] = [];
-  const hashes: string[] = [];
-  let broken: ChainBreak | null = null;
-  for (const [index, line] of lines.entries()) {
-    const sealed = unseal(line);
-    const fault = faultOf(sealed, { head: hashes.at(-1) ?? origin, index, lines });
-    if (fault !== undefined) {
-      broken = breakAt(index + 1, ...fault);
-      break;
+  if (statSync(path).isDirectory())
+    throw new DpError(
+      'INVALID_DATA',
+      `Cannot audit the ledger: ${path} is a folder. Give the ledger.jsonl in it.`,
+    );
+}
+
+/**
+ * Reads a ledger line by line, however long it is, and says where its chain breaks first, and how.
+ *
+ * @param visit - called for every line before the break, in order, with its number from 1
+ * @returns the state of the chain; it does not throw for a broken one
+ * @throws DpError `MISSING_FILE`; `INVALID_DATA` where no line is one of a ledger
+ */
+export function readChain(path: string, visit: (entry: LedgerEntry, line: number) => void): ChainState {
+  checkIsFile(path);
+  const lines = wholeLines(path);
+  let head = origin;
+  let line = 0;
+  let next = lines.next();
+  for (; next.done !== true; next = lines.next()) {
+    const sealed = next.value === undefined ? undefined : unseal(next.value);
+    const fault = faultOf(sealed, { path, head, line: line + 1 });
+    if (sealed === undefined || fault !== undefined) {
+      lines.return(true);
+      return stateOf(path, { line, head, broken: breakAt(line + 1, ...(fault ?? ['changed'])) });
     }
-    entries.push(sealed!.entry);
-    hashes.push(sealed!.hash);
+    line += 1;
+    head = sealed.hash;
+    visit(sealed.entry, line);
   }
-  if (broken === null && isCut) broken = breakAt(lines.length + 1, 'cut-short');
-  const state = { lines: entries.length, head: hashes.at(-1) ?? origin };
-  return { chain: { holds: broken === null, ...state, broken }, entries, hashes, bytes };
+  return stateOf(path, { line, head, broken: next.value ? breakAt(line + 1, 'cut-short') : null });
+}
+
+function stateOf(
+  path: string,
+  { line, head, broken }: { line: number; head: string; broken: ChainBreak | null },
+): ChainState {
+  if (line === 0) checkIsLedger(path);
+  return { holds: broken === null, lines: line, head, broken };
+}
+
+/** The whole of a ledger, in memory. */
+export function readChainContent(path: string): ChainContent {
+  const entries: LedgerEntry[] = [];
+  const chain = readChain(path, entry => entries.push(entry));
+  return { chain, entries, bytes: readFileSync(path) };
 }

@@ -3,6 +3,7 @@ import type { LedgerEntry } from '../ledger.ts';
 type Check = (value: unknown) => boolean;
 
 const isText: Check = value => typeof value === 'string';
+const isSample: Check = value => typeof value === 'string' && /^[0-9a-f]{64}$/.test(value);
 const isCount: Check = value => Number.isSafeInteger(value) && Number(value) >= 0;
 const isPositive: Check = value => typeof value === 'number' && Number.isFinite(value) && value > 0;
 const orAbsent =
@@ -22,16 +23,33 @@ function isSoFar(value: unknown): boolean {
   return isCount(steps) && (epsilonUpper === null || (typeof epsilonUpper === 'number' && epsilonUpper >= 0));
 }
 
+function isSettings(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { schedule, optimizer }: { schedule?: unknown; optimizer?: unknown } = value;
+  return (
+    hasFields(schedule, { learningRate: isPositive, warmupSteps: isCount, decay: isText }) &&
+    hasFields(optimizer, { kind: isText })
+  );
+}
+
+function hasFields(value: unknown, checks: Readonly<Record<string, Check>>): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return Object.entries(checks).every(([name, isSound]) => isSound(Reflect.get(value, name)));
+}
+
 const shapes: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
   header: {
     format: value => value === 'privacy-unit/ledger',
-    version: value => value === 1 || value === 2,
+    version: value => value === 1 || value === 2 || value === 3,
     planHash: isText,
     tableDigest: isText,
     modelDigest: isText,
+    manifestDigest: orAbsent(isText),
     codeVersion: isText,
     noiseKeyCommitment: isText,
     samplingKeyCommitment: orAbsent(isText),
+    trainedValues: orAbsent(isCount),
+    settings: orAbsent(isSettings),
     stepsPerEpoch: orAbsent(isPositive),
     canaries: orAbsent(isCanaries),
   },
@@ -39,14 +57,16 @@ const shapes: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
     step: isCount,
     attempt: orAbsent(isCount),
     drawSize: isCount,
+    notFinite: orAbsent(isCount),
     participationDigest: orAbsent(isText),
     clippedSumDigest: orAbsent(isText),
     noiseMultiplier: isPositive,
     clipNorm: isPositive,
     previousFraction: orAbsent(Number.isFinite),
+    previousNoise: orAbsent(isSample),
     soFar: orAbsent(isSoFar),
   },
-  checkpoint: { step: isCount, digest: isText },
+  checkpoint: { step: isCount, digest: isText, previousNoise: orAbsent(isSample) },
   resumed: {
     step: isCount,
     stepsCounted: isCount,
@@ -56,10 +76,15 @@ const shapes: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
   finished: { stepsCounted: isCount, modelDigest: isText },
 };
 
+const checksByKind = new Map(Object.entries(shapes).map(([kind, shape]) => [kind, Object.entries(shape)]));
+
 /** The first field of a line that is not what a ledger writes there; undefined for a sound line. Fields of later releases pass. */
 export function strayField(entry: LedgerEntry): string | undefined {
-  const shape = Object.hasOwn(shapes, entry.kind) ? shapes[entry.kind] : undefined;
-  if (shape === undefined) return 'kind';
-  const fields = new Map<string, unknown>(Object.entries(entry));
-  return Object.keys(shape).find(name => !shape[name]!(fields.get(name)));
+  const checks = checksByKind.get(entry.kind);
+  if (checks === undefined) return 'kind';
+  for (const [name, isSound] of checks) {
+    const value: unknown = Reflect.get(entry, name);
+    if (!isSound(value)) return name;
+  }
+  return undefined;
 }

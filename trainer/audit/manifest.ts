@@ -19,20 +19,18 @@ export async function checkManifest(
   const { rule } = await readManifest(path);
   const { checks } = await verifyManifest(path, { inputs: false });
   const failed = checks.filter(({ holds }) => !holds).map(({ name }) => name);
-  return [
-    ...(plan === undefined ? [] : checkRule(rule, plan)),
-    ...(failed.length === 0
-      ? []
-      : [
-          finding(
-            'table-differs',
-            `The table is not at hand or not what its manifest says (${failed.join(', ')}).`,
-            {
-              level: 'warning',
-            },
-          ),
-        ]),
-  ];
+  return [...(plan === undefined ? [] : checkRule(rule, plan)), ...tableFindings(failed)];
+}
+
+/** @param failed - names of checks of the table that do not hold */
+function tableFindings(failed: readonly string[]): Finding[] {
+  if (failed.length === 0) return [];
+  if (failed.includes('output file')) {
+    const text = 'The table that the manifest is of is not at hand, so that it was not compared.';
+    return [finding('no-table', text, { level: 'warning' })];
+  }
+  const text = `The table beside the manifest is not the one that it was written for: ${failed.join(', ')}.`;
+  return [finding('table-differs', text, { detail: 'unverifiable' })];
 }
 
 function otherManifest({ manifestDigest }: HeaderEntry, found: string): Finding {

@@ -1,14 +1,10 @@
+import { deltaWords } from '../../accounting/audit/claim-statement.ts';
 import type { Interval } from '../../accounting/accountant.ts';
 import { DpError } from '../../accounting/check.ts';
-import {
-  epsilonCurve,
-  epsilonOfPlan,
-  statementOf,
-  statementRows,
-  type Plan,
-} from '../../accounting/plan-entry.ts';
+import { epsilonCurve, epsilonOfPlan, type Plan } from '../../accounting/plan-entry.ts';
 import { EpsilonAlong } from '../so-far.ts';
 import { finding, type Finding } from './finding.ts';
+import { ledgerStatement } from './ledger-statement.ts';
 import type { KeyedStep } from './course.ts';
 
 /** What is said of a run's ε, from outside of its ledger. */
@@ -25,7 +21,7 @@ export interface SpentEpsilon {
   readonly delta: number;
   /** By accountant and conversion, for charts. */
   readonly recomputed: Readonly<Record<string, Interval>>;
-  /** The guarantee in one sentence. */
+  /** The guarantee in sentences. */
   readonly statement: string;
 }
 
@@ -37,80 +33,84 @@ const rounding = 1e-9;
  * Recomputes ε from the plan and the counted steps. Where lines state other noise than the plan, the upper end is that of the least
  * noise stated, the lower end that of the most.
  *
- * @param options - steps: counted; noise: multipliers that lines state
+ * @param options - steps: counted; noise: the least and the most that the plan or a line states
  */
 export function spentEpsilon(
   plan: Plan,
-  options: { steps: number; noise: readonly number[]; delta?: number | undefined },
+  options: { steps: number; noise: readonly [least: number, most: number]; delta?: number | undefined },
 ): SpentEpsilon {
   const { steps, noise, delta = plan.delta } = options;
   const at = (noiseMultiplier: number): Plan => ({ ...plan, delta, noiseMultiplier });
-  const [most, least] = noise.reduce(
-    ([high, low], next) => [Math.max(high, next), Math.min(low, next)],
-    [plan.noiseMultiplier, plan.noiseMultiplier],
-  );
+  const [least, most] = noise;
   const answers = epsilonOfPlan(at(least), { steps });
   const lower = most === least ? answers.epsilon.lower : epsilonOfPlan(at(most), { steps }).epsilon.lower;
   const epsilon = { lower, upper: answers.epsilon.upper };
   const bounds = Object.entries({ ...answers.byAccountant, ...answers.byConversion });
   const recomputed = bounds.map(([name, bound]) => [name, { lower: bound.lower ?? 0, upper: bound.upper }]);
-  const facts = { epsilon, steps, answers };
   return {
     epsilon,
     delta,
     recomputed: Object.fromEntries(recomputed),
-    statement: inOneSentence(at(least), facts),
+    statement: ledgerStatement(at(least), { epsilon, counted: steps }),
   };
-}
-
-function inOneSentence(plan: Plan, facts: Parameters<typeof statementOf>[1]): string {
-  const rows = new Map(
-    statementRows(statementOf(plan, facts)).map(([label, ...lines]) => [label, lines.join('; ')]),
-  );
-  const parts = ['Guarantee', 'Unit of protection', 'Neighbours', 'Sampling', 'Steps'].map(label =>
-    rows.get(label),
-  );
-  return parts.filter(part => part !== undefined).join('. ');
 }
 
 /**
  * Holds a claim against the recomputed interval. `consistent` where the upper bound is within the claim and reaches 98 % of it;
  * further below, the claim is larger than it had to be.
  */
-export function compareClaim({ epsilon }: LedgerClaim, spent: SpentEpsilon): Finding {
+export function compareClaim(claim: LedgerClaim, spent: SpentEpsilon): Finding {
+  const claimed = claim.epsilon;
   const { lower, upper } = spent.epsilon;
   const facts = { epsilon: spent.epsilon };
-  const claimed = `The claim is epsilon ${epsilon.upper} at delta ${spent.delta}`;
-  if (lower > epsilon.upper)
-    return finding('claim-too-small', `${claimed}; the steps counted cost at least ${lower}.`, {
+  const said = claimInWords(claim, spent.delta);
+  if (lower > claimed.upper)
+    return finding('claim-too-small', `${said} The steps counted cost at least ${inDigits(lower)}.`, {
       ...facts,
       detail: 'privacy_overstated',
     });
-  if (upper > epsilon.upper * (1 + rounding))
-    return finding('claim-unproved', `${claimed}; the steps counted cost between ${lower} and ${upper}.`, {
+  if (upper > claimed.upper * (1 + rounding)) {
+    const most = upper === Infinity ? 'and no upper bound is proved' : `and at most ${inDigits(upper)}`;
+    return finding('claim-unproved', `${said} The steps counted cost at least ${inDigits(lower)}, ${most}.`, {
       ...facts,
       level: 'warning',
       detail: 'borderline',
     });
-  const detail = upper < (1 - agreement) * epsilon.lower ? 'privacy_understated' : 'consistent';
-  const text = `${claimed}; the steps counted cost at most ${upper}.`;
+  }
+  const detail = upper < (1 - agreement) * claimed.lower ? 'privacy_understated' : 'consistent';
+  const text = `${said} The steps counted cost at most ${inDigits(upper)}.`;
   return finding('claim-holds', text, { ...facts, level: 'note', detail });
 }
 
+function claimInWords({ epsilon: { lower, upper } }: LedgerClaim, delta: number): string {
+  const limit = lower === upper ? '' : 'at most ';
+  return `The claim is an epsilon of ${limit}${inDigits(upper)} at delta ${deltaWords(delta)}.`;
+}
+
+/** Enough digits to tell a claim and what it is compared with apart. */
+function inDigits(value: number): string {
+  return String(Number(value.toPrecision(10)));
+}
+
 /** What lines say of ε along the way, against the accountants: each number of steps once. */
-export function checkEpsilonAlong(steps: readonly KeyedStep[], plan: Plan): Finding[] {
-  const stated = new Map<number, { value: number | null; line: number }>();
-  const findings: Finding[] = [];
-  for (const { entry, line } of steps) {
-    const { soFar } = entry;
-    if (soFar === undefined) continue;
-    const known = stated.get(soFar.steps);
-    if (known === undefined) stated.set(soFar.steps, { value: soFar.epsilonUpper, line });
-    else if (known.value !== soFar.epsilonUpper) findings.push(twoValues(line, known.line));
+export class EpsilonCheck {
+  readonly #stated = new Map<number, { value: number | null; line: number }>();
+  readonly #findings: Finding[] = [];
+
+  add({ entry: { soFar }, line }: KeyedStep): void {
+    if (soFar === undefined) return;
+    const known = this.#stated.get(soFar.steps);
+    if (known === undefined) this.#stated.set(soFar.steps, { value: soFar.epsilonUpper, line });
+    else if (known.value !== soFar.epsilonUpper) this.#findings.push(twoValues(line, known.line));
   }
-  const along = new EpsilonAlong(plan);
-  for (const [count, { value, line }] of stated) findings.push(...checkPoint(count, { value, line, along }));
-  return findings;
+
+  findings(plan: Plan): Finding[] {
+    const along = new EpsilonAlong(plan);
+    const points = [...this.#stated].flatMap(([count, { value, line }]) =>
+      checkPoint(count, { value, line, along }),
+    );
+    return [...this.#findings, ...points];
+  }
 }
 
 function twoValues(line: number, earlier: number): Finding {

@@ -1,3 +1,4 @@
+import type { Cut } from '../../accounting/audit/scores/thresholds.ts';
 import { checkCount, DpError } from '../../accounting/check.ts';
 import { epsilonOfPlan } from '../../accounting/plan-epsilon.ts';
 import { parsePlan, type Plan } from '../../accounting/plan.ts';
@@ -11,8 +12,8 @@ export interface CanaryRequest {
   readonly count: number;
   /** Records of each, up to the plan's cap; default: 1 where users are clipped, the cap where records are. */
   readonly recordsPerCanary?: number | undefined;
-  /** Canaries taken for included, and as many for left out; default: a quarter of them each. */
-  readonly guesses?: number | undefined;
+  /** How the audit will tell them apart, fixed before training; default: by rank, a quarter of them on each side. */
+  readonly cut?: Cut | undefined;
 }
 
 /** A made-up user with one random text in all records. */
@@ -27,7 +28,7 @@ export interface Canary {
 /** Canaries with everything that has to be fixed before training. */
 export interface CanarySet {
   readonly recordsPerCanary: number;
-  readonly guesses: number;
+  readonly cut: Cut;
   /** 32 random bytes in hexadecimal, so that a digest of the set tells nothing about it. */
   readonly salt: string;
   readonly canaries: readonly Canary[];
@@ -43,7 +44,7 @@ function refused(reason: string, advice: string): DpError {
 }
 
 /** A request with its defaults, checked against the plan of the table without canaries. */
-export type SettledRequest = Required<{ [Key in keyof CanaryRequest]: number }>;
+export type SettledRequest = { readonly [Key in keyof CanaryRequest]-?: NonNullable<CanaryRequest[Key]> };
 
 /**
  * Checks a request and fills in its defaults.
@@ -65,17 +66,29 @@ export function settledRequest(
       'Plan with another sampler',
     );
   const usual = sampler.over === 'users' ? 1 : unit.recordsPerUser;
-  const { recordsPerCanary = usual, guesses = Math.floor(count / 4) } = request;
+  const quarter = Math.floor(count / 4);
+  const { recordsPerCanary = usual, cut = { highest: quarter, lowest: quarter } } = request;
   checkCount(recordsPerCanary, { verb, name: 'records of a canary' });
   if (recordsPerCanary > unit.recordsPerUser)
     throw refused(
       `a canary is to have ${recordsPerCanary} records, the plan caps users at ${unit.recordsPerUser}`,
       `Give at most ${unit.recordsPerUser}`,
     );
-  checkCount(guesses, { verb, name: 'guesses a side' });
-  if (2 * guesses > count)
-    throw refused(`${2 * guesses} guesses are to be made about ${count}`, `Guess at most ${count} of them`);
-  return { count, recordsPerCanary, guesses };
+  checkCut(cut, count);
+  return { count, recordsPerCanary, cut };
+}
+
+function checkCut(cut: Cut, count: number): void {
+  if ('threshold' in cut) {
+    if (Number.isFinite(cut.threshold)) return;
+    throw refused(`the threshold is ${cut.threshold}`, 'Give a finite number');
+  }
+  checkCount(cut.highest, { verb, name: 'k_plus', least: 0 });
+  checkCount(cut.lowest, { verb, name: 'k_minus', least: 0 });
+  const guesses = cut.highest + cut.lowest;
+  if (guesses === 0) throw refused('0 guesses are to be made', 'Guess at least one of them');
+  if (guesses > count)
+    throw refused(`${guesses} guesses are to be made about ${count}`, `Guess at most ${count} of them`);
 }
 
 /** Tokens of a canary's record, end-of-text included: what context, blocks and caps leave room for. */
@@ -107,7 +120,7 @@ export function makeCanaries(
   options: { plan: Plan; users: number; model: LanguageModel; bits?: RandomBits },
 ): CanarySet {
   const { plan, model, bits = openBits(freshKey(), 'sampling') } = options;
-  const { count, recordsPerCanary, guesses } = settledRequest(request, options);
+  const { count, recordsPerCanary, cut } = settledRequest(request, options);
   const { contextLength } = model.spec.config;
   const length = recordLength(plan, { contextLength, records: recordsPerCanary });
   const canaries = Array.from({ length: count }, (_, index) => ({
@@ -115,7 +128,7 @@ export function makeCanaries(
     isIncluded: bits.next53() < 2 ** 52,
     tokens: randomTokens(length, { tokenizer: model.tokenizer, bits }),
   }));
-  return { recordsPerCanary, guesses, salt: Buffer.from(freshKey()).toString('hex'), canaries };
+  return { recordsPerCanary, cut, salt: Buffer.from(freshKey()).toString('hex'), canaries };
 }
 
 /** Tokens uniform over the vocabulary but for end-of-text, which comes last. */

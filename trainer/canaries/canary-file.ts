@@ -1,33 +1,45 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Cut } from '../../accounting/audit/scores/thresholds.ts';
 import { DpError } from '../../accounting/check.ts';
 import { sha256 } from '../digest.ts';
 import { writeAtomically } from '../durable.ts';
 import type { Canary, CanarySet } from './canaries.ts';
 
+/**
+ * How canaries will be told apart, as it is registered: so many of the highest scores are taken for included and so many of the lowest
+ * for left out, or all from a threshold on for included and the others for left out.
+ */
+type Registration = { readonly kPlus: number; readonly kMinus: number } | { readonly threshold: number };
+
+function registrationOf(cut: Cut): Registration {
+  return 'threshold' in cut ? { threshold: cut.threshold } : { kPlus: cut.highest, kMinus: cut.lowest };
+}
+
+/** The cut of a registration. */
+export function registeredCut(registration: Registration): Cut {
+  if ('threshold' in registration) return { threshold: registration.threshold };
+  return { highest: registration.kPlus, lowest: registration.kMinus };
+}
+
 /** What the first line of a ledger says of canaries, before the first step. */
-export interface CanaryCommitment {
+export type CanaryCommitment = Registration & {
   readonly count: number;
   readonly recordsPerCanary: number;
-  /** The registered guesses: so many of the highest scores are taken for included, and of the lowest for left out. */
-  readonly kPlus: number;
-  readonly kMinus: number;
   /** SHA-256 of the file of canaries, coins and all. */
   readonly commitment: string;
-}
+};
 
 /** In the folder of a run; holds the coins, for its owner alone. */
 export const canaryFileName = 'canaries.jsonl';
 
-interface FileHeader {
+type FileHeader = Registration & {
   readonly format: 'privacy-unit/canaries';
   readonly version: 1;
   readonly count: number;
   readonly recordsPerCanary: number;
-  readonly kPlus: number;
-  readonly kMinus: number;
   readonly salt: string;
-}
+};
 
 interface FileLine {
   readonly canary: string;
@@ -36,14 +48,13 @@ interface FileLine {
 }
 
 /** The file of canaries: a header, then a line each. Equal sets have equal texts. */
-export function renderCanaries({ canaries, recordsPerCanary, guesses, salt }: CanarySet): string {
+export function renderCanaries({ canaries, recordsPerCanary, cut, salt }: CanarySet): string {
   const header: FileHeader = {
     format: 'privacy-unit/canaries',
     version: 1,
     count: canaries.length,
     recordsPerCanary,
-    kPlus: guesses,
-    kMinus: guesses,
+    ...registrationOf(cut),
     salt,
   };
   const lines = canaries.map(({ name, isIncluded, tokens }): FileLine => ({
@@ -56,9 +67,9 @@ export function renderCanaries({ canaries, recordsPerCanary, guesses, salt }: Ca
 
 /** What a ledger says of these canaries. */
 export function commitmentOfCanaries(set: CanarySet): CanaryCommitment {
-  const { canaries, recordsPerCanary, guesses } = set;
+  const { canaries, recordsPerCanary, cut } = set;
   const commitment = sha256(renderCanaries(set));
-  return { count: canaries.length, recordsPerCanary, kPlus: guesses, kMinus: guesses, commitment };
+  return { count: canaries.length, recordsPerCanary, ...registrationOf(cut), commitment };
 }
 
 /** Writes the canaries of a run, readable by its owner alone; on the disk when it returns. */
@@ -99,12 +110,13 @@ export function readCanaries(path: string, commitment?: string): CanarySet {
 function parseCanaries(text: string): CanarySet | undefined {
   try {
     const [first = '', ...rest] = text.split('\n').slice(0, -1);
-    const { recordsPerCanary, kPlus, salt }: FileHeader = JSON.parse(first);
+    const header: FileHeader = JSON.parse(first);
+    const { recordsPerCanary, salt } = header;
     const canaries = rest.map((line): Canary => {
       const { canary, included, tokens }: FileLine = JSON.parse(line);
       return { name: canary, isIncluded: included, tokens: Int32Array.from(tokens) };
     });
-    return { recordsPerCanary, guesses: kPlus, salt, canaries };
+    return { recordsPerCanary, cut: registeredCut(header), salt, canaries };
   } catch {
     return undefined;
   }

@@ -1,11 +1,18 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Cut } from '../../accounting/audit/scores/thresholds.ts';
 import { DpError } from '../../accounting/check.ts';
 import type { Plan } from '../../accounting/plan.ts';
 import type { LanguageModel } from '../language-model.ts';
 import { readLedger, type HeaderEntry } from '../ledger.ts';
-import { makeCanaries, settledRequest, type CanaryRequest, type CanarySet } from './canaries.ts';
-import { canaryFileName, readCanaries, type CanaryCommitment } from './canary-file.ts';
+import {
+  makeCanaries,
+  settledRequest,
+  type CanaryRequest,
+  type CanarySet,
+  type SettledRequest,
+} from './canaries.ts';
+import { canaryFileName, readCanaries, registeredCut, type CanaryCommitment } from './canary-file.ts';
 
 /** The run that canaries are for. */
 export interface PlantOptions {
@@ -44,17 +51,23 @@ function unfinishedRun({ folder, force = false }: PlantOptions): HeaderEntry | u
   return header?.kind === 'header' && entries.at(-1)?.kind !== 'finished' ? header : undefined;
 }
 
-function words(canaries: { count: number; recordsPerCanary: number; guesses: number } | undefined): string {
+function cutWords(cut: Cut): string {
+  return 'threshold' in cut
+    ? `a threshold of ${cut.threshold}`
+    : `guesses at the ${cut.highest} highest and ${cut.lowest} lowest`;
+}
+
+function words(canaries: SettledRequest | undefined): string {
   if (canaries === undefined) return 'no canaries';
-  const { count, recordsPerCanary, guesses } = canaries;
-  return `${count} canaries with ${recordsPerCanary === 1 ? '1 record' : `${recordsPerCanary} records`} each and ${guesses} guesses a side`;
+  const { count, recordsPerCanary, cut } = canaries;
+  return `${count} canaries with ${recordsPerCanary === 1 ? '1 record' : `${recordsPerCanary} records`} each and ${cutWords(cut)}`;
 }
 
 function checkSame(
   begun: CanaryCommitment | undefined,
   { asked, options }: { asked: CanaryRequest | CanarySet | undefined; options: PlantOptions },
 ): void {
-  const before = begun && { ...begun, guesses: begun.kPlus };
+  const before = begun && { ...begun, cut: registeredCut(begun) };
   const settled =
     asked === undefined || 'canaries' in asked
       ? asked && { ...asked, count: asked.canaries.length }

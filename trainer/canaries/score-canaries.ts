@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import type { CanaryScore } from '../../accounting/audit/scores/rows.ts';
+import type { CanaryScore } from '../../accounting/audit/scores/columns.ts';
+import type { Cut } from '../../accounting/audit/scores/thresholds.ts';
 import type { DeviceModel } from '../device.ts';
 import { writeAtomically } from '../durable.ts';
 import { lossesOf } from '../evaluate.ts';
@@ -9,8 +10,8 @@ import type { CanarySet } from './canaries.ts';
 /** What became of a run's canaries. */
 export interface ScoredCanaries {
   readonly recordsPerCanary: number;
-  /** Guesses of either side, fixed before training. */
-  readonly guesses: number;
+  /** How the audit tells them apart, fixed before training. */
+  readonly cut: Cut;
   /** Mean over its records of their log-likelihood under the trained model less that under the starting model, in nats. */
   readonly scores: readonly CanaryScore[];
 }
@@ -36,7 +37,7 @@ export async function canaryLosses(
  * @param losses - of each canary, before and after training
  */
 export function scoreCanaries(
-  { canaries, recordsPerCanary, guesses }: CanarySet,
+  { canaries, recordsPerCanary, cut }: CanarySet,
   losses: { before: Float64Array; after: Float64Array },
 ): ScoredCanaries {
   const { before, after } = losses;
@@ -45,7 +46,13 @@ export function scoreCanaries(
     included: isIncluded,
     score: before[index]! - after[index]!,
   }));
-  return { recordsPerCanary, guesses, scores };
+  return { recordsPerCanary, cut, scores };
+}
+
+function registered(cut: Cut): string {
+  return 'threshold' in cut
+    ? `{threshold: ${cut.threshold}}`
+    : `{k_plus: ${cut.highest}, k_minus: ${cut.lowest}}`;
 }
 
 /**
@@ -53,9 +60,9 @@ export function scoreCanaries(
  *
  * @param scored - delta: of the plan
  */
-export function renderScores({ scores, guesses, delta }: ScoredCanaries & { delta: number }): string {
+export function renderScores({ scores, cut, delta }: ScoredCanaries & { delta: number }): string {
   const header = [
-    `# preregistered: {k_plus: ${guesses}, k_minus: ${guesses}}`,
+    `# preregistered: ${registered(cut)}`,
     `# delta: ${delta}`,
     '# inclusion: bernoulli(1/2)',
     '# unit: user',

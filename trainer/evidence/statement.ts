@@ -71,7 +71,7 @@ export function ledgerLeaves({ bytes }: ChainContent): Uint8Array[] {
   return leaves;
 }
 
-/** Files of a folder that a statement is about: ledger and model, statement of privacy and scores of canaries where there are some. */
+/** Files of a folder that a statement is about: ledger and model, statement of privacy, claim and scores of canaries where there are some. */
 export function subjectNames(folder: string): string[] {
   const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).map(name =>
     name.split(sep).join('/'),
@@ -81,7 +81,7 @@ export function subjectNames(folder: string): string[] {
       name.startsWith('model/') ||
       name === ledgerFile ||
       name === scoresFileName ||
-      /^statement\.\w+$/.test(name),
+      /^(statement\.\w+|claim\.json)$/.test(name),
   );
   return own.filter(name => statSync(join(folder, name)).isFile()).sort(byCodeUnits);
 }

@@ -6,7 +6,8 @@ import { asideOf, type Finding, isGuessing } from './methods.ts';
 import { type ScoreOptions, type SettledOptions, settledOptions } from './options.ts';
 import { reasonsFor, statementFor } from './reasons.ts';
 import type { Evidence, ScoresAudit } from './result.ts';
-import { type CanaryScore, checkCoins, type ScoreColumns, scoreColumns } from './rows.ts';
+import { type CanaryColumns, type CanaryScore, columnsOfRows } from './columns.ts';
+import { checkCoins, type ScoreColumns, scoreColumns } from './rows.ts';
 import { type Tradeoff, tradeoffOfPromise } from './tradeoff.ts';
 
 /**
@@ -15,7 +16,7 @@ import { type Tradeoff, tradeoffOfPromise } from './tradeoff.ts';
  * An audit can refute a claim and never confirm it. Only a proved lower bound above the claim refutes: one of one run with fair coins
  * (`one-run`, `f-dp`), or one of independent trainings (`rates`, and `one-shot` with a threshold). Estimates never do.
  *
- * @param rows - one a canary and run
+ * @param scores - one row a canary and run, or their columns
  * @param options - epsilon: claimed, in nats; delta: claimed, in [0, 1); significance: default 0.05
  * @returns the verdict, with the detection limit beside the bound
  * @throws DpError `INVALID_ARGUMENT`; `INVALID_DATA` and `DUPLICATE_RECORD` for scores that no test is valid for
@@ -33,9 +34,13 @@ import { type Tradeoff, tradeoffOfPromise } from './tradeoff.ts';
  * auditScores(rows, { epsilon: 8, delta: 1e-6 }).verdict; // 'unverifiable'
  * ```
  */
-export function auditScores(rows: readonly CanaryScore[], options: ScoreOptions): ScoresAudit {
+export function auditScores(
+  scores: readonly CanaryScore[] | CanaryColumns,
+  options: ScoreOptions,
+): ScoresAudit {
   const settled = settledOptions(options);
-  const columns = scoreColumns(rows, { oneRowAUnit: settled.unit === 'user' });
+  const given = 'score' in scores ? scores : columnsOfRows(scores);
+  const columns = scoreColumns(given, { oneRowAUnit: settled.unit === 'user' });
   if (isGuessing(settled.method)) checkCoins(columns, settled.inclusion);
   const claimed = groupClaim(settled, columns);
   const curve = testedCurve(settled, claimed);

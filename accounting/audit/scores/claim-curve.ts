@@ -2,13 +2,14 @@ import { sequence } from '../../event.ts';
 import type { Claim } from '../claim.ts';
 import { runEvents } from '../claim-bounds.ts';
 import { openChoices } from '../claim-open.ts';
+import { roundedClaim } from '../claim-rounding.ts';
 import { settle } from '../claim-settings.ts';
 import { verb } from './arguments.ts';
 import { type Tradeoff, tradeoffOfEvent } from './tradeoff.ts';
 import { checkDelta, DpError } from '../../check.ts';
 
 /**
- * A lower bound of the trade-off curve that a claim's own settings give, for the method `f-dp`.
+ * A lower bound of the trade-off curve that a claim's own settings give, whatever was rounded to what is printed; for the method `f-dp`.
  *
  * @param options - leastRate: the smallest rate that matters, about significance ÷ canaries
  * @returns undefined where the claim leaves a setting open, chooses among several runs, is about replacing a unit, or has a mechanism
@@ -30,7 +31,7 @@ export function claimTradeoff(claim: Claim, options: { readonly leastRate: numbe
   const leastRate = checkDelta(options.leastRate, { verb, name: 'leastRate' });
   if (claim.adjacency === null || claim.adjacency === 'replace_one' || openChoices(claim).length > 0)
     return undefined;
-  const settings = settle(claim, { choices: {}, fill: {} });
+  const settings = settle(roundedClaim(claim, 'worst').claim, { choices: {}, fill: {} });
   if (settings === undefined || settings.selection !== null) return undefined;
   const { runs, neighbours } = settings;
   const events = runs.map(run => runEvents(run, neighbours).upper).filter(event => event !== undefined);

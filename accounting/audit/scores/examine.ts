@@ -1,6 +1,6 @@
 import { checkCount, DpError } from '../../check.ts';
 import { verb } from './arguments.ts';
-import { countByThreshold, guessByThreshold, rankingOf } from './guesses.ts';
+import { countByThreshold, guessByThreshold, rankingOf, scoresWhere } from './guesses.ts';
 import { liftedEstimate, type Outcomes } from './lifted.ts';
 import { type Asked, examiners, type Finding, isGuessing, type RowMethod } from './methods.ts';
 import { oneShotBound, oneShotEstimate } from './one-shot.ts';
@@ -72,7 +72,7 @@ type Split = Extract<CutRule, { rule: 'split' }> & { readonly method: RowMethod 
 /** Chooses on one half and decides on the other; a share is one of the canaries of the half. */
 function bySplit(columns: ScoreColumns, split: Split, asked: Asked): Examination {
   const { method } = split;
-  const { choosing, testing } = halvesOf(columns, columns);
+  const { choosing, testing } = halvesOf(columns);
   const { shares = usualShares, thresholds = thresholdsOf(choosing) } = split;
   const cutsFor = ({ length }: Float64Array): readonly Cut[] =>
     isGuessing(method)
@@ -94,7 +94,7 @@ function preregisteredThreshold({ cuts }: SettledOptions): number | undefined {
 function oneShot(columns: ScoreColumns, options: SettledOptions, { delta, level }: Asked): Finding {
   if (options.dimension === undefined)
     throw refused('the dimension is not given', 'Give the number of parameters for one-shot');
-  const cosines = columns.scores.filter((_, row) => columns.included[row] === 1);
+  const cosines = scoresWhere(columns, 1);
   const question = { cosines, dimension: options.dimension, delta };
   const threshold = preregisteredThreshold(options);
   const canaries = cosines.length;

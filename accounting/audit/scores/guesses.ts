@@ -4,8 +4,8 @@ import type { Counts } from './rates.ts';
 /** Scores in ascending order, so that any number of guesses is counted fast. */
 export interface Ranking {
   readonly scores: Float64Array;
-  /** How many of the first i are included, i from 0 to all. */
-  readonly includedBelow: Int32Array;
+  /** Those of the included canaries alone. */
+  readonly included: Float64Array;
 }
 
 /** The rows that a ranking is made of. */
@@ -14,15 +14,17 @@ export interface Scored {
   readonly included: Uint8Array;
 }
 
+/** Sorted as plain numbers, which is many times as fast as sorting rows by a rule. */
 export function rankingOf({ scores, included }: Scored): Ranking {
-  const order = Uint32Array.from(scores, (_, index) => index).sort((a, b) => scores[a]! - scores[b]!);
-  const sorted = new Float64Array(order.length);
-  const includedBelow = new Int32Array(order.length + 1);
-  for (let place = 0; place < order.length; place += 1) {
-    sorted[place] = scores[order[place]!]!;
-    includedBelow[place + 1] = includedBelow[place]! + included[order[place]!]!;
-  }
-  return { scores: sorted, includedBelow };
+  return { scores: scores.slice().sort(), included: scoresWhere({ scores, included }, 1).sort() };
+}
+
+/** Scores of the canaries of one sort: 1 for those that are included. */
+export function scoresWhere({ scores, included }: Scored, sort: number): Float64Array {
+  const found = new Float64Array(scores.length);
+  let count = 0;
+  for (let row = 0; row < scores.length; row += 1) if (included[row] === sort) found[count++] = scores[row]!;
+  return found.subarray(0, count);
 }
 
 /** First place whose score is at least `value`, or above it. */
@@ -45,39 +47,38 @@ export function guessByRank(
   ranking: Ranking,
   { highest, lowest }: { readonly highest: number; readonly lowest: number },
 ): Guesses {
-  const { scores, includedBelow } = ranking;
-  const all = scores.length;
+  const canaries = ranking.scores.length;
   const correct = correctAbove(ranking, highest) + correctBelow(ranking, lowest);
-  return { canaries: includedBelow.length - 1, guesses: Math.min(all, highest + lowest), correct };
+  return { canaries, guesses: Math.min(canaries, highest + lowest), correct };
 }
 
-function correctAbove({ scores, includedBelow }: Ranking, count: number): number {
+function correctAbove({ scores, included }: Ranking, count: number): number {
   if (count === 0) return 0;
-  const all = scores.length;
-  const value = scores[all - count]!;
-  const [from, to] = [placeOf(scores, value, false), placeOf(scores, value, true)];
-  const left = to - from - (includedBelow[to]! - includedBelow[from]!);
-  return includedBelow[all]! - includedBelow[to]! + Math.max(0, count - (all - to) - left);
+  const value = scores[scores.length - count]!;
+  const above = scores.length - placeOf(scores, value, true);
+  const includedAbove = included.length - placeOf(included, value, true);
+  const includedTied = placeOf(included, value, true) - placeOf(included, value, false);
+  const tied = placeOf(scores, value, true) - placeOf(scores, value, false);
+  return includedAbove + Math.max(0, count - above - (tied - includedTied));
 }
 
-function correctBelow({ scores, includedBelow }: Ranking, count: number): number {
+function correctBelow({ scores, included }: Ranking, count: number): number {
   if (count === 0) return 0;
   const value = scores[count - 1]!;
-  const [from, to] = [placeOf(scores, value, false), placeOf(scores, value, true)];
-  const inside = includedBelow[to]! - includedBelow[from]!;
-  return from - includedBelow[from]! + Math.max(0, count - from - inside);
+  const [below, includedBelow] = [placeOf(scores, value, false), placeOf(included, value, false)];
+  const includedTied = placeOf(included, value, true) - includedBelow;
+  return below - includedBelow + Math.max(0, count - below - includedTied);
 }
 
 /** Calls every canary included whose score is at least the threshold. */
-export function countByThreshold({ scores, includedBelow }: Ranking, threshold: number): Counts {
-  const all = scores.length;
+export function countByThreshold({ scores, included }: Ranking, threshold: number): Counts {
   const place = placeOf(scores, threshold, false);
-  const falseNegatives = includedBelow[place]!;
-  const truePositives = includedBelow[all]! - falseNegatives;
+  const falseNegatives = placeOf(included, threshold, false);
+  const truePositives = included.length - falseNegatives;
   return {
     truePositives,
     falseNegatives,
-    falsePositives: all - place - truePositives,
+    falsePositives: scores.length - place - truePositives,
     trueNegatives: place - falseNegatives,
   };
 }

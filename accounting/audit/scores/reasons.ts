@@ -17,8 +17,17 @@ function least(value: number): string {
   return Number.isFinite(value) ? String(Math.floor(value * 1e4) / 1e4) : '∞';
 }
 
+function fewDigits(value: number): string {
+  return String(Number(value.toPrecision(6)));
+}
+
 function most(value: number): string {
   return Number.isFinite(value) ? String(Math.ceil(value * 1e4) / 1e4) : '∞';
+}
+
+/** `1e-6` where that is shorter than the zeros. */
+function printed(delta: number): string {
+  return delta > 0 && delta < 1e-3 ? delta.toExponential() : String(delta);
 }
 
 function confidence({ significance }: Found): string {
@@ -33,8 +42,8 @@ export function statementFor(found: Found, { columns, options }: Evidence): stri
   const who = `${m} canary ${options.unit}s of ${runs}, ${v} of ${r} guesses right`;
   const size = columns.repeats === 1 ? options.unit : `group of ${columns.repeats} ${options.unit}s`;
   if (estimate !== null)
-    return `By ${method} (${who}) epsilon at delta ${delta} for one ${size} is about ${least(estimate)}: an estimate, which bounds nothing.`;
-  return `By ${method} (${who}) epsilon at delta ${delta} for one ${size} is at least ${least(epsilonLowerBound)} with ${confidence(found)}; no claim above ${most(detectionLimit)} could have been refuted.`;
+    return `By ${method} (${who}) epsilon at delta ${printed(delta)} for one ${size} is about ${least(estimate)}: an estimate, which bounds nothing.`;
+  return `By ${method} (${who}) epsilon at delta ${printed(delta)} for one ${size} is at least ${least(epsilonLowerBound)} with ${confidence(found)}; no claim above ${most(detectionLimit)} could have been refuted.`;
 }
 
 type Maker = (found: Found, evidence: Evidence) => Omit<Reason, 'epsilon'> | undefined;
@@ -44,65 +53,65 @@ const refuted: Maker = (found, { examination }) => {
   const { upper } = found.claimed.epsilon;
   const source = papers[found.method];
   if (found.epsilonLowerBound > upper) {
-    const text = `epsilon is at least ${least(found.epsilonLowerBound)} with ${confidence(found)}, which is above the claimed ${upper}`;
+    const text = `Epsilon is at least ${least(found.epsilonLowerBound)} with ${confidence(found)}, which is above the claimed ${upper}.`;
     return { code: 'DPC-T1-bound-above-claim', level: 'error', text, source };
   }
   const { level } = examination;
-  const text = `the trade-off curve of the claimed mechanism is rejected at ${level}: the training was not what the claim describes`;
+  const text = `The trade-off curve of the claimed mechanism is rejected at ${level}: the training was not what the claim describes.`;
   return { code: 'DPC-T2-curve-rejected', level: 'error', text, source };
 };
 
 const notRefuted: Maker = ({ detail, detectionLimit, claimed }) => {
   if (detail !== 'consistent') return undefined;
-  const text = `not refuted: the scores show no more than was claimed. That confirms nothing; claims of ${claimed.epsilon.upper} are within the detection limit of ${most(detectionLimit)}`;
+  const text = `Not refuted: the scores show no more than was claimed. That confirms nothing; claims of ${fewDigits(claimed.epsilon.upper)} are within the detection limit of ${most(detectionLimit)}.`;
   return { code: 'DPC-T3-not-refuted', level: 'note', text };
 };
 
 const belowLimit: Maker = ({ detail, valid, detectionLimit, claimed, m }) => {
   if (detail !== 'unverifiable' || !valid) return undefined;
-  const text = `the claimed ${claimed.epsilon.upper} is above the detection limit of ${most(detectionLimit)}: this audit with ${m} canaries could not have refuted it`;
+  const text = `The claimed ${fewDigits(claimed.epsilon.upper)} is above the detection limit of ${most(detectionLimit)}: this audit with ${m} canaries could not have refuted it.`;
   return { code: 'DPC-T4-above-detection-limit', level: 'warning', text };
 };
 
 const estimated: Maker = (found, { examination: { best } }) => {
   if (found.valid) return undefined;
   if (best.answer.side === 'estimate') {
-    const text = `${found.method} gives an estimate (${best.answer.because}), and estimates refute nothing`;
+    const text = `The method ${found.method} gives an estimate (${best.answer.because}), and estimates refute nothing.`;
     return { code: 'DPC-T5-estimate', level: 'warning', text, source: papers[found.method] };
   }
-  const text = `${found.method} needs independent trials, and canaries of one training are not. Give each row a run of its own, or use one-run or f-dp`;
+  const text = `The method ${found.method} needs independent trials, and canaries of one training are not. Give each row a run of its own, or use one-run or f-dp.`;
   return { code: 'DPC-T6-trials-not-independent', level: 'warning', text, source: papers[found.method] };
 };
 
 const records: Maker = (_, { options: { unit, claimUnit } }) => {
   if (unit === claimUnit) return undefined;
   const text =
-    'the canaries are records and the claim protects users: what is shown holds for users too, who have more to lose';
+    'The canaries are records and the claim protects users: what is shown holds for users too, who have more to lose.';
   return { code: 'DPC-T7-record-canaries', level: 'note', text };
 };
 
 const exactHalf: Maker = ({ m }, { columns, options: { inclusion } }) => {
   if (inclusion !== 'fair-coins' || 2 * columns.includedCount !== columns.included.length) return undefined;
-  const text = `exactly half of ${m} canaries were included, as a fixed split does; that they were fair coins is taken from the file`;
+  const text = `Exactly half of ${m} canaries were included, as a fixed split does; that they were fair coins is taken from the file.`;
   return { code: 'DPC-T8-exact-half', level: 'warning', text };
 };
 
 const reversed: Maker = ({ r, v, side }, { options: { method } }) => {
   const isWorse = r >= 20 && v < r / 2 - 2 * Math.sqrt(r);
   if (!isWorse || side !== 'lower' || method === 'one-shot') return undefined;
-  const text = `only ${v} of ${r} guesses are right: the scores point the wrong way. Higher must speak for inclusion`;
+  const text = `Only ${v} of ${r} guesses are right: the scores point the wrong way. Higher must speak for inclusion.`;
   return { code: 'DPC-T9-scores-reversed', level: 'warning', text };
 };
 
 const gaussianOnly: Maker = ({ gaussian, epsilonLowerBound }) => {
   if (gaussian === null || gaussian.epsilon <= epsilonLowerBound) return undefined;
-  const text = `were the trade-off curve that of a Gaussian mechanism, epsilon would be at least ${least(gaussian.epsilon)} (mu ${least(gaussian.mu)}); other mechanisms are not bounded by that, so it refutes nothing`;
+  const text = `Were the trade-off curve that of a Gaussian mechanism, epsilon would be at least ${least(gaussian.epsilon)} (mu ${least(gaussian.mu)}); other mechanisms are not bounded by that, so it refutes nothing.`;
   return { code: 'DPC-T10-gaussian-family', level: 'note', text, source: papers['f-dp'] };
 };
 
 const grouped: Maker = ({ claimed: { epsilon, delta } }, { columns: { repeats } }) => {
   if (repeats === 1) return undefined;
-  const text = `each canary was put in ${repeats} times, so the promise for such a group is tested: epsilon ${epsilon.upper} at delta ${delta}`;
+  const text = `Each canary was put in ${repeats} times, so the promise for such a group is tested: epsilon ${epsilon.upper} at delta ${printed(delta)}.`;
   return { code: 'DPC-T11-repeated-canaries', level: 'note', text };
 };
 

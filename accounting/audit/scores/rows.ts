@@ -1,28 +1,15 @@
 import { DpError } from '../../check.ts';
 import { logBinomialTail } from '../../numerics/binomial-tail.ts';
 import { verb } from './arguments.ts';
-
-/** What was tried with one canary. */
-export interface CanaryScore {
-  /** Its name, once in a run. */
-  readonly canary: string;
-  /** Whether it was trained on. */
-  readonly included: boolean;
-  /** Higher speaks for having been trained on. */
-  readonly score: number;
-  /** The unit of protection that it belongs to; itself where left out. */
-  readonly unit?: string | undefined;
-  /** How many copies of it were put in; 1 where left out. */
-  readonly repeats?: number | undefined;
-  /** The training that it was put into; one and the same where left out. */
-  readonly run?: string | undefined;
-}
+import { type CanaryColumns, checkShape, type NameColumn, numberedRuns, repeatedPair } from './columns.ts';
 
 /** Checked scores, by column. */
 export interface ScoreColumns {
-  readonly canaries: readonly string[];
+  readonly canaries: NameColumn;
   readonly included: Uint8Array;
   readonly scores: Float64Array;
+  /** Names of the runs; undefined where there is but one. */
+  readonly runNames: NameColumn | undefined;
   /** Number of the run of each row, from 0. */
   readonly runs: Int32Array;
   readonly runCount: number;
@@ -35,84 +22,75 @@ function invalidRows(reason: string, advice: string): DpError {
   return new DpError('INVALID_DATA', `Cannot ${verb}: ${reason}. ${advice}.`);
 }
 
-function duplicate(what: string, row: number): DpError {
-  return new DpError(
-    'DUPLICATE_RECORD',
-    `Cannot ${verb}: the ${what} of row ${row + 1} occurred before in the same run. Give each one row.`,
-  );
-}
-
 /**
- * Checks rows and turns them into columns.
+ * Checks scores.
  *
  * @param options - oneRowAUnit: whether a unit may have only one row in a run
  * @throws DpError `INVALID_DATA`: no rows, a score that is not finite, canaries all in or all out, repeats that differ;
- *   `DUPLICATE_RECORD`
+ *   `DUPLICATE_RECORD`; `INVALID_ARGUMENT`: columns that don't fit together
  */
 export function scoreColumns(
-  rows: readonly CanaryScore[],
+  scores: CanaryColumns,
   options: { readonly oneRowAUnit: boolean },
 ): ScoreColumns {
-  if (rows.length === 0) throw invalidRows('there are 0 scores', 'Give one row a canary');
-  checkNames(rows, options);
-  const included = Uint8Array.from(rows, row => Number(row.included));
-  const includedCount = included.reduce((sum, value) => sum + value, 0);
-  if (includedCount === 0 || includedCount === rows.length) {
+  checkShape(scores);
+  const { canary, included, score, run } = scores;
+  const rows = score.length;
+  if (rows === 0) throw invalidRows('there are 0 scores', 'Give one row a canary');
+  const numbered = numberedRuns(scores);
+  checkRepeated(scores, { ...numbered, ...options });
+  const includedCount = sumOf(included);
+  if (includedCount === 0 || includedCount === rows) {
     const advice = 'Include each canary by a fair coin, and give the scores of both sorts';
-    throw invalidRows(`${includedCount} of ${rows.length} canaries were included`, advice);
+    throw invalidRows(`${includedCount} of ${rows} canaries were included`, advice);
   }
-  const { runs, runCount } = runsOf(rows);
-  return {
-    canaries: rows.map(({ canary }) => canary),
-    included,
-    scores: scoresOf(rows),
-    runs,
-    runCount,
-    repeats: repeatsOf(rows),
-    includedCount,
-  };
+  checkFinite(score);
+  const repeats = repeatsOf(scores.repeats);
+  return { canaries: canary, included, scores: score, runNames: run, ...numbered, repeats, includedCount };
 }
 
-function scoresOf(rows: readonly CanaryScore[]): Float64Array {
-  const scores = new Float64Array(rows.length);
-  for (let row = 0; row < rows.length; row += 1) {
-    scores[row] = rows[row]!.score;
-    if (!Number.isFinite(scores[row]!))
+function sumOf(bits: Uint8Array): number {
+  let sum = 0;
+  for (let row = 0; row < bits.length; row += 1) sum += bits[row]!;
+  return sum;
+}
+
+function checkFinite(scores: Float64Array): void {
+  for (let row = 0; row < scores.length; row += 1)
+    if (!Number.isFinite(scores[row]))
       throw invalidRows(`the score of row ${row + 1} is ${scores[row]}`, 'Give finite numbers');
-  }
-  return scores;
 }
 
-function checkNames(rows: readonly CanaryScore[], { oneRowAUnit }: { readonly oneRowAUnit: boolean }): void {
-  const [canaries, units] = [new Set<string>(), new Set<string>()];
-  for (let row = 0; row < rows.length; row += 1) {
-    const { canary, unit = canary, run = '' } = rows[row]!;
-    const [name, owner] = [`${run}\n${canary}`, `${run}\n${unit}`];
-    if (canaries.has(name)) throw duplicate('canary', row);
-    if (oneRowAUnit && units.has(owner)) throw duplicate('unit', row);
-    canaries.add(name);
-    units.add(owner);
-  }
+function checkRepeated(
+  { canary, unit }: CanaryColumns,
+  options: { readonly oneRowAUnit: boolean; readonly runs: Int32Array; readonly runCount: number },
+): void {
+  checkOnce('canary', canary, options);
+  if (options.oneRowAUnit && unit !== undefined) checkOnce('unit', unit, options);
 }
 
-function runsOf(rows: readonly CanaryScore[]): { runs: Int32Array; runCount: number } {
-  const numbers = new Map<string, number>();
-  const runs = Int32Array.from(rows, ({ run = '' }) => {
-    const known = numbers.get(run) ?? numbers.size;
-    numbers.set(run, known);
-    return known;
-  });
-  return { runs, runCount: numbers.size };
+function checkOnce(
+  what: 'canary' | 'unit',
+  { codes }: NameColumn,
+  run: { readonly runs: Int32Array; readonly runCount: number },
+): void {
+  const pair = repeatedPair(codes, run);
+  if (pair === undefined) return;
+  throw new DpError(
+    'DUPLICATE_RECORD',
+    `Cannot ${verb}: rows ${pair[0] + 1} and ${pair[1] + 1} are of the same ${what} in the same run. Give each ${what} one row.`,
+  );
 }
 
-function repeatsOf(rows: readonly CanaryScore[]): number {
-  const first = rows[0]!.repeats ?? 1;
-  for (let row = 0; row < rows.length; row += 1) {
-    const repeats = rows[row]!.repeats ?? 1;
-    if (!Number.isSafeInteger(repeats) || repeats < 1)
-      throw invalidRows(`row ${row + 1} has ${repeats} repeats`, 'Give whole numbers of at least 1');
-    if (repeats !== first)
-      throw invalidRows(`row 1 has ${first} repeats and row ${row + 1} has ${repeats}`, 'Audit them apart');
+function repeatsOf(repeats: Float64Array | undefined): number {
+  if (repeats === undefined) return 1;
+  const first = repeats[0]!;
+  for (let row = 0; row < repeats.length; row += 1) {
+    const count = repeats[row]!;
+    if (!Number.isSafeInteger(count) || count < 1)
+      throw invalidRows(`row ${row + 1} has ${count} repeats`, 'Give whole numbers of at least 1');
+    if (count !== first)
+      throw invalidRows(`row 1 has ${first} repeats and row ${row + 1} has ${count}`, 'Audit them apart');
   }
   return first;
 }
@@ -153,12 +131,14 @@ export function checkCoins(columns: ScoreColumns, inclusion: Inclusion): void {
 /** Whether canaries that occur in several runs always fared alike, too many for chance. */
 function hasSharedCoins({ canaries, included, runCount }: ScoreColumns): boolean {
   if (runCount === 1) return false;
-  const seen = new Map<string, number>();
+  const { codes, offsets } = canaries;
+  // 0 where a canary has not been seen, else how it fared and 1.
+  const seen = new Uint8Array(offsets.length);
   let again = 0;
-  for (let row = 0; row < canaries.length; row += 1) {
-    const before = seen.get(canaries[row]!);
-    if (before === undefined) seen.set(canaries[row]!, included[row]!);
-    else if (before !== included[row]) return false;
+  for (let row = 0; row < codes.length; row += 1) {
+    const before = seen[codes[row]!]!;
+    if (before === 0) seen[codes[row]!] = included[row]! + 1;
+    else if (before !== included[row]! + 1) return false;
     else again += 1;
   }
   return again * Math.LN2 > -Math.log(unbelievable);

@@ -1,6 +1,8 @@
 import { checkCount, DpError } from '../../check.ts';
 import { verb } from './arguments.ts';
+import type { NameColumn } from './columns.ts';
 import type { Scored } from './guesses.ts';
+import type { ScoreColumns } from './rows.ts';
 
 /** How canaries are told apart: by rank, the highest taken for included and the lowest for not, or by a threshold. */
 export type Cut = { readonly highest: number; readonly lowest: number } | { readonly threshold: number };
@@ -64,10 +66,13 @@ export function cutsOfThresholds(thresholds: readonly number[]): readonly Cut[] 
 const mostThresholds = 256;
 
 export function thresholdsOf({ scores }: Scored): readonly number[] {
-  const sorted = [...new Set(scores)].sort((a, b) => a - b);
-  const stride = Math.max(1, sorted.length / mostThresholds);
-  const count = Math.min(sorted.length, mostThresholds);
-  return Array.from({ length: count }, (_, index) => sorted[Math.floor(index * stride)]!);
+  const sorted = scores.slice().sort();
+  let count = 0;
+  for (let place = 0; place < sorted.length; place += 1)
+    if (count === 0 || sorted[place] !== sorted[count - 1]) sorted[count++] = sorted[place]!;
+  const stride = Math.max(1, count / mostThresholds);
+  const taken = Math.min(count, mostThresholds);
+  return Array.from({ length: taken }, (_, index) => sorted[Math.floor(index * stride)]!);
 }
 
 /** Both halves of some rows. */
@@ -77,25 +82,46 @@ export interface Halves {
 }
 
 /** Halves by a hash of each canary's name and run (FNV-1a), so that neither the order nor the scores decide. */
-export function halvesOf(
-  { scores, included }: Scored,
-  { canaries, runs }: { readonly canaries: readonly string[]; readonly runs: Int32Array },
-): Halves {
-  const isTesting = Uint8Array.from(canaries, (name, row) => hashBit(`${name}\n${runs[row]}`));
-  const half = (side: number): Scored => ({
-    scores: scores.filter((_, row) => isTesting[row] === side),
-    included: included.filter((_, row) => isTesting[row] === side),
-  });
-  const [choosing, testing] = [half(0), half(1)];
+export function halvesOf(columns: ScoreColumns): Halves {
+  const sides = sidesOf(columns);
+  const [choosing, testing] = [halfOf(columns, sides, 0), halfOf(columns, sides, 1)];
   if (choosing.scores.length > 0 && testing.scores.length > 0) return { choosing, testing };
-  throw refused(`${canaries.length} canaries leave a half empty`, 'Use more canaries or a grid');
+  throw refused(`${sides.length} canaries leave a half empty`, 'Use more canaries or a grid');
 }
 
-function hashBit(text: string): number {
-  let hash = 0x811c9dc5;
-  for (let index = 0; index < text.length; index += 1)
-    hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+function halfOf({ scores, included }: Scored, sides: Uint8Array, side: number): Scored {
+  const half = { scores: new Float64Array(sides.length), included: new Uint8Array(sides.length) };
+  let count = 0;
+  for (let row = 0; row < sides.length; row += 1) {
+    if (sides[row] !== side) continue;
+    half.scores[count] = scores[row]!;
+    half.included[count++] = included[row]!;
+  }
+  return { scores: half.scores.subarray(0, count), included: half.included.subarray(0, count) };
+}
+
+const hashStart = 0x811c9dc5;
+const hashStep = 0x01000193;
+const lineFeed = 10;
+
+function sidesOf({ canaries, runNames }: ScoreColumns): Uint8Array {
+  const sides = new Uint8Array(canaries.codes.length);
+  for (let row = 0; row < sides.length; row += 1) {
+    const name = Math.imul(hashedName(hashStart, canaries, row) ^ lineFeed, hashStep);
+    sides[row] = mixedBit(runNames === undefined ? name : hashedName(name, runNames, row));
+  }
+  return sides;
+}
+
+function hashedName(start: number, { codes, bytes, offsets }: NameColumn, row: number): number {
+  const end = offsets[codes[row]! + 1]!;
+  let hash = start;
+  for (let at = offsets[codes[row]!]!; at < end; at += 1) hash = Math.imul(hash ^ bytes[at]!, hashStep);
+  return hash;
+}
+
+function mixedBit(start: number): number {
+  let hash = Math.imul(start ^ (start >>> 16), 0x85ebca6b);
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
   return (hash ^ (hash >>> 16)) & 1;
 }

@@ -222,3 +222,76 @@ describe('the digits of a print', () => {
     }
   });
 });
+
+describe('what a finding says', () => {
+  function textOf(found: ClaimAudit, code: string): string | undefined {
+    return found.reasons.find(reason => reason.code.startsWith(code))?.text;
+  }
+
+  it('names the nearest number by its convention where no reading was needed', () => {
+    const found = audit({
+      guarantee: { epsilon: '8', delta: 1e-6 },
+      unit: { kind: 'user', max_records_per_unit: 10, enforced_by: 'cap' },
+      mechanisms: [
+        {
+          ...run,
+          n_units: 200_000,
+          steps: 2000,
+          sampler: { kind: 'poisson', batch_size: 1024 },
+          noise: { multiplier: 2.1 },
+        },
+      ],
+    });
+    expect(textOf(found, 'DPC-G1')).toMatch(
+      /the nearest number is [\d.]+, by the (?:RDP conversion from|group-privacy lemma)/,
+    );
+  });
+
+  it('names no reading that is far off', () => {
+    const found = audit({ guarantee: { epsilon: '900', delta: 1e-5 } });
+    expect(textOf(found, 'DPC-G1')).toBe(
+      'No accountant gives 900 from the stated settings, nor from any of the readings that were tried.',
+    );
+  });
+
+  it('says one record, two records', () => {
+    const of = (cap: number): string =>
+      audit({ unit: { kind: 'user', max_records_per_unit: cap } }, { clip: { per: 'unit' } }).statement;
+    expect(of(1)).toContain('one user with at most 1 record,');
+    expect(of(2)).toContain('one user with at most 2 records,');
+  });
+
+  it('takes noise on a mean for what it is, not for a mix-up of units', () => {
+    const found = audit({ guarantee: { epsilon: '5.0', delta: 1e-5 } }, { noise: { applied_to: 'mean' } });
+    expect(codes(found)).toContain('DPC-N2-noise-on-mean');
+    expect(codes(found)).not.toContain('DPC-U4-unit-mix-up');
+  });
+
+  it.each([
+    [null, 'neither is stated'],
+    [4, 'how far apart is not stated'],
+    [1, undefined],
+  ])('asks of correlated noise only what is open: %s participations', (most, words) => {
+    const found = audit({
+      mechanisms: [
+        { kind: 'dp_ftrl_tree', steps: 100, sampler: { max_participations: most }, noise: { multiplier: 5 } },
+      ],
+    });
+    const text = textOf(found, 'DPC-M2');
+    if (words === undefined) expect(text).toBeUndefined();
+    else expect(text).toContain(words);
+  });
+
+  it('asks whether a count was clipped per user where a user may have several records', () => {
+    const laplace = (per: 'unit' | 'example' | null): ClaimAudit =>
+      audit({
+        guarantee: { epsilon: '1.0', delta: 0 },
+        unit: { kind: 'user', max_records_per_unit: 5 },
+        mechanisms: [{ kind: 'laplace', clip: { per }, noise: { multiplier: 1, relative_to: 'clip' } }],
+      });
+    expect(laplace(null).detail).toBe('conditional');
+    expect(laplace(null).questions.join(' ')).toContain('clipped once per user, or per record?');
+    expect(laplace('unit').detail).toBe('consistent');
+    expect(laplace('example').detail).toBe('privacy_overstated');
+  });
+});

@@ -89,6 +89,11 @@ const honest: readonly (readonly [
     [{ unit: user }, { noise }],
   ],
   [
+    'how the records of a user were clipped and how many there are is not said, while noise grew with them',
+    [{ unit: user }, { noise: { multiplier: 3 } }],
+    [{ unit: { kind: 'user' } }, { noise, clip: {} }],
+  ],
+  [
     'noise is relative to the sensitivity of a batch that is clipped as a whole',
     [{}, {}],
     [{}, { clip: { norm: 1, per: 'batch' }, noise: { multiplier: 1 } }],

@@ -27,6 +27,7 @@ const names: Readonly<Record<string, string>> = {
   rdp_modern_exact_fractional_orders: 'rdp modern',
   rdp_classic_conversion: 'rdp classic, absolute series',
   zcdp_classic: 'zcdp classic',
+  rdp_modern: 'zcdp modern, listed orders',
   gaussian_exact_pld: 'gaussian',
 };
 

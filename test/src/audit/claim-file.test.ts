@@ -36,6 +36,11 @@ function changed(from: string, to: string): string {
   return whole.replace(from, to);
 }
 
+/** Names within names, each on a line of its own. */
+function nested(levels: number): string {
+  return Array.from({ length: levels }, (_, level) => `${' '.repeat(level)}a:\n`).join('');
+}
+
 function complaint(text: string): string {
   try {
     parseClaim(text, 'claim.yaml');
@@ -52,7 +57,7 @@ describe('parseClaim()', () => {
     expect(claim).toEqual(
       claimOf({
         subject: { name: 'model-x', digest: { sha256: 'abc' }, source: 'https://example.org/x' },
-        guarantee: { epsilon: '3.0', delta: 1e-6, relation: '<=' },
+        guarantee: { epsilon: '3.0', delta: '1.0e-6', relation: '<=' },
         unit: {
           kind: 'user',
           max_records_per_unit: 64,
@@ -105,6 +110,30 @@ describe('parseClaim()', () => {
     });
     expect(printed('epsilon: "3.0"')).toMatchObject({ epsilon: '3.0' });
     expect(printed('epsilon: null')).toMatchObject({ epsilon: null });
+  });
+
+  it('keeps the printed digits of settings where their number alone loses them, in YAML as in JSON', () => {
+    const digits = (mechanism: string, guarantee = 'delta: 1e-5'): unknown =>
+      parseClaim(
+        `{"schema": "dp-claim/1", "guarantee": {${guarantee.replace(/(\w+):/g, '"$1":')}}, "mechanisms": [{"kind": "dp_sgd", ${mechanism}}]}`,
+        'c',
+      ).claim.digits;
+    expect(digits('"noise": {"multiplier": 1.10}')).toEqual({ '/mechanisms/0/noise/multiplier': '1.10' });
+    expect(digits('"noise": {"multiplier": 1.1}, "sampler": {"rate": 0.01}, "steps": 10')).toBeUndefined();
+    expect(
+      digits(
+        '"epochs": 2.0, "sensitivity": 3.50, "sampler": {"rate": 1.0e-2, "batch_size": 64.0}',
+        'delta: 1.10e-10, profile: [{epsilon: 2.0, delta: 1.0e-6}]',
+      ),
+    ).toEqual({
+      '/guarantee/delta': '1.10e-10',
+      '/guarantee/profile/0/epsilon': '2.0',
+      '/guarantee/profile/0/delta': '1.0e-6',
+      '/mechanisms/0/epochs': '2.0',
+      '/mechanisms/0/sensitivity': '3.50',
+      '/mechanisms/0/sampler/rate': '1.0e-2',
+      '/mechanisms/0/sampler/batch_size': '64.0',
+    });
   });
 
   it('takes null, and nothing at all, for "not stated" everywhere', () => {
@@ -180,7 +209,15 @@ describe('parseClaim()', () => {
     ],
     ['an epsilon that is no number', changed('epsilon: 3.0', 'epsilon: .nan'), 'guarantee.epsilon is NaN.'],
     ['an endless epsilon', changed('epsilon: 3.0', 'epsilon: .inf'), 'guarantee.epsilon is Infinity.'],
-    ['delta 0', changed('1.0e-6', '0'), 'line 3: guarantee.delta is 0. Give a number above 0'],
+    [
+      'a name that a comma cuts in two',
+      changed(
+        'subject: {name: model-x, digest: {sha256: abc}, source: https://example.org/x}',
+        'subject: {name: MNIST, epsilon 2}',
+      ),
+      'subject has no field "epsilon 2". A text with a comma in it needs quotes: name: "one, two".',
+    ],
+    ['delta -0.1', changed('1.0e-6', '-0.1'), 'line 3: guarantee.delta is -0.1. Give a number at least 0'],
     ['delta 1', changed('1.0e-6', '1'), 'line 3: guarantee.delta is 1. Give a number below 1'],
     [
       'part of a unit',
@@ -203,10 +240,10 @@ describe('parseClaim()', () => {
       changed('dp-claim/1', 'dp-claim/9'),
       'line 1: schema is "dp-claim/9". Give dp-claim/1',
     ],
-    ['an empty file', '', 'the claim is null. Give an object'],
+    ['an empty file', '', 'the claim is empty. Begin the file with schema: dp-claim/1'],
     ['a list', '- 1', 'the claim is a list. Give an object'],
     ['broken YAML', changed('{kind: user,', '{kind: user'), 'line 4: '],
-    ['a field given twice', `${whole}adjacency: zero_out\n`, 'line 19: Map keys must be unique'],
+    ['a field given twice', `${whole}adjacency: zero_out\n`, 'line 19: "adjacency" is given twice'],
     ['two documents', `${whole}---\na: 1\n`, 'line 19: a second document begins here'],
     [
       'a reference',
@@ -214,7 +251,63 @@ describe('parseClaim()', () => {
       'line 6: it refers to another place',
     ],
     ['a tag', changed('adjacency: add_remove', 'adjacency: !!js/function x'), 'line 5: Unresolved tag'],
-    ['nesting without end', '['.repeat(1e5), 'brackets are nested more than 64 deep'],
+    ['nesting without end', '['.repeat(1e5), 'it is nested more than 64 deep'],
+    ['nested names', nested(600), 'line 65: it is nested more than 64 deep'],
+    ['lists in lists', '- '.repeat(1e5), 'line 1: it is nested more than 64 deep'],
+    ['names of names', '? '.repeat(1e5), 'line 1: it is nested more than 64 deep'],
+    [
+      'a bomb of references',
+      'a: &a [x, x]\nb: &b [*a, *a]\nschema: dp-claim/1\n',
+      'line 2: it refers to another place',
+    ],
+    [
+      'a number in quotes',
+      changed('1.1,', '"1.1",'),
+      'multiplier is "1.1". Give the number 1.1, without quotes',
+    ],
+    [
+      'a separator of thousands',
+      changed('120000', '120,000'),
+      'n_units is "120,000". Give the number 120000,',
+    ],
+    ['per cent', changed('0.008', '0.8%'), 'sampler.rate is "0.8%". Give the number 0.008,'],
+    ['a fraction', changed('0.008', '960/120000'), 'sampler.rate is "960/120000". Give the number 0.008,'],
+    ['a power', changed('1.0e-6', '10^-6'), 'guarantee.delta is "10^-6". Give the number 0.000001,'],
+    ['a word', changed('1.0e-6', '1/n'), 'guarantee.delta is "1/n". Give a number or null'],
+    ['about 3', changed('3.0', '~3.0'), 'guarantee.epsilon is "~3.0". Give 3.0 with the digits'],
+    [
+      'a decimal comma',
+      changed('3.0', '"3,0"'),
+      'guarantee.epsilon is "3,0". Give a number with a decimal point',
+    ],
+    [
+      'more than a number can be',
+      changed('3.0', '1e400'),
+      'guarantee.epsilon is Infinity. Give a finite number',
+    ],
+    ['noise that is no number', changed('1.1,', '.nan,'), 'noise.multiplier is NaN. Give a finite number'],
+    [
+      'noise in hexadecimal',
+      changed('1.1,', '0x1,'),
+      'line 13: mechanisms[0].noise.multiplier is 0x1. Give it as',
+    ],
+    ['a rate above 1', changed('0.008', '1.5'), 'sampler.rate is 1.5. Give a number at most 1,'],
+    ['negative noise', changed('1.1,', '-1.1,'), 'noise.multiplier is -1.1. Give a number above 0,'],
+    [
+      'no space after a colon',
+      changed('epsilon: 3.0', 'epsilon:3.0'),
+      'guarantee has no field "epsilon:3.0". Put a space after the colon: epsilon: 3.0',
+    ],
+    [
+      'more mechanisms than it takes',
+      `schema: dp-claim/1\nmechanisms:\n${'  - {kind: dp_sgd}\n'.repeat(101)}`,
+      'mechanisms has 101 items. Give at most 100',
+    ],
+    [
+      'a name without end',
+      changed('model-x', 'x'.repeat(4001)),
+      'subject.name is longer than 4000 characters. Shorten it',
+    ],
     [
       'a batch larger than the table',
       changed('rate: 0.008', 'batch_size: 200000'),
@@ -246,6 +339,14 @@ describe('parseClaim()', () => {
       'mechanisms[0].sampler.max_participations is 4, for which 4000 steps are too few: 6001 are needed.',
     ],
     [
+      'a sensitivity below that of a part',
+      changed('kind: dp_sgd', 'kind: dp_ftrl_tree\n    restarts: 0\n    sensitivity: 3').replace(
+        'kind: poisson, rate: 0.008',
+        'kind: min_separation, min_separation: 500, max_participations: 8',
+      ),
+      'mechanisms[0].sensitivity is 3, but prefix sums alone give at least',
+    ],
+    [
       'a seed of a resumption that never was',
       changed('resumed: false', 'resumed: false, resumed_seed: same'),
       'line 18: randomness.resumed_seed is same, but randomness.resumed is false.',
@@ -256,6 +357,20 @@ describe('parseClaim()', () => {
     expect(complaint(text)).toContain(`Cannot read the claim: claim.yaml line `);
     expect(complaint(text)).toContain(message);
     expect(complaint(text)).toMatch(/[.?]$/);
+  });
+
+  it('reads lines that end in any way', () => {
+    const { claim } = parseClaim(whole, 'c');
+    expect(parseClaim(whole.replaceAll('\n', '\r\n'), 'c').claim).toEqual(claim);
+    expect(parseClaim(whole.replaceAll('\n', '\r'), 'c').claim).toEqual(claim);
+    expect(complaint(changed('adjacency: add_remove', 'adjacency: none').replaceAll('\n', '\r'))).toContain(
+      'line 5: ',
+    );
+  });
+
+  it('counts thousands of faults', () => {
+    const faults = Array.from({ length: 3000 }, (_, at) => `f${at}: 1\n`).join('');
+    expect(complaint(whole + faults)).toContain('(and 2997 more)');
   });
 
   it('lists three faults by line and counts the others', () => {
@@ -312,7 +427,8 @@ describe('readClaimFile()', () => {
   const files: readonly (readonly [name: string, content: Buffer | undefined, message: string])[] = [
     ['absent', undefined, 'there is no file'],
     ['latin', Buffer.from([0x61, 0xe9]), 'is no UTF-8 text'],
-    ['large', Buffer.alloc((1 << 20) + 1, 32), 'has 1048577 bytes, more than 1048576'],
+    ['in UTF-16', Buffer.from('\ufeffschema: dp-claim/1', 'utf16le'), 'is UTF-16. Save it as UTF-8'],
+    ['large', Buffer.alloc((1 << 18) + 1, 32), 'has 262145 bytes, more than 262144'],
   ];
 
   it.each(files)('refuses a file that is %s', (name, content, message) => {

@@ -75,6 +75,8 @@ describe('answerOf()', () => {
       explanation: sampleReport.explanation,
       readings: [{ name: 'as stated', epsilon: 1.1921 }],
     });
+    const { json: withFacts } = answerOf({ ...sampleReport, facts: [['Canaries', '99']] }, {});
+    expect(Object.keys(withFacts)).not.toContain('facts');
     expect(Object.keys(json)).not.toContain('lines');
     expect(Object.keys(json)).not.toContain('details');
   });
@@ -103,6 +105,7 @@ describe('answerOf()', () => {
 });
 
 describe('writeReports()', () => {
+  const { signal } = new AbortController();
   const folder = temporaryFolder();
   const options = {
     verdict: join(folder, 'new', 'verdict.json'),
@@ -111,24 +114,66 @@ describe('writeReports()', () => {
   };
 
   it('writes whole files under their names alone', async () => {
-    await writeReports(sampleReport, options);
+    await writeReports(sampleReport, options, signal);
     expect(readdirSync(join(folder, 'new')).sort()).toEqual(['audit.html', 'audit.sarif', 'verdict.json']);
     expect(readFileSync(options.verdict, 'utf8')).toBe(renderVerdict(sampleReport));
   });
 
   it('refuses to overwrite, writes nothing then, and overwrites when forced', async () => {
     const other = join(folder, 'other.sarif');
-    await expect(writeReports(sampleReport, { ...options, sarif: other })).rejects.toThrow(
+    await expect(writeReports(sampleReport, { ...options, sarif: other }, signal)).rejects.toThrow(
       `Cannot write the audit: ${options.verdict} exists.`,
     );
     expect(existsSync(other)).toBe(false);
     writeFileSync(options.html, 'old');
-    await writeReports(sampleReport, { ...options, force: true });
+    await writeReports(sampleReport, { ...options, force: true }, signal);
     expect(readFileSync(options.html, 'utf8')).toContain('<!doctype html>');
   });
 
-  it('refuses one name for two files', () => {
-    expect(() => checkReportTargets({ sarif: 'a', html: 'a' })).toThrow('a is given for two files');
+  it('refuses one name for two files, however it is spelt', () => {
+    expect(() => checkReportTargets({ sarif: 'a', html: './b/../a' })).toThrow(
+      'b/../a is given for two files',
+    );
+  });
+
+  it('writes all files or none', async () => {
+    const place = join(folder, 'none');
+    const tooLong = join(place, 'x'.repeat(300));
+    await expect(
+      writeReports(sampleReport, { sarif: join(place, 'a.sarif'), html: tooLong }, signal),
+    ).rejects.toThrow('ENAMETOOLONG');
+    expect(readdirSync(place)).toEqual([]);
+  });
+
+  it('refuses a folder, a device, and a place below a file, forced or not', () => {
+    const file = join(folder, 'a file');
+    writeFileSync(file, '');
+    const refusal =
+      (sarif: string): (() => void) =>
+      () =>
+        checkReportTargets({ sarif, force: true });
+    expect(refusal(folder)).toThrow(`${folder} is a folder. Name a file in it.`);
+    expect(refusal('/dev/null')).toThrow('no regular file');
+    expect(refusal('')).toThrow('0 letters');
+    expect(refusal(join(file, 'below', 'a.sarif'))).toThrow(`${file} is no folder`);
+    expect(refusal(folder)).toThrow(expect.objectContaining({ code: 'OUTPUT_FAILED' }));
+    expect(refusal(file)).not.toThrow();
+  });
+
+  it('does not overwrite what was read, forced or not', async () => {
+    const path = join(folder, 'claim.yaml');
+    writeFileSync(path, 'a claim');
+    const report = { ...sampleReport, files: [{ path, sha256: '' }] };
+    await expect(writeReports(report, { html: path, force: true }, signal)).rejects.toThrow('that was read');
+    expect(readFileSync(path, 'utf8')).toBe('a claim');
+  });
+
+  it('writes nothing once it is interrupted', async () => {
+    const html = join(folder, 'interrupted', 'audit.html');
+    await expect(writeReports(sampleReport, { html }, AbortSignal.abort())).rejects.toThrow(
+      expect.objectContaining({ code: 'INTERRUPTED' }),
+    );
+    expect(existsSync(join(folder, 'interrupted'))).toBe(false);
   });
 });
 

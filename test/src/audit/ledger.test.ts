@@ -18,7 +18,12 @@ interface LedgerAnswer {
   readonly chain: { holds: boolean; lines: number; broken: { line: number; fault: string } | null };
   readonly epsilon: { lower: number; upper: number | string };
   readonly reasons: { code: string; text: string }[];
-  readonly replay: { drawsConfirmed: number; sumsConfirmed: number; modelsConfirmed: number } | null;
+  readonly replay: {
+    drawsConfirmed: number;
+    sumsConfirmed: number;
+    modelsConfirmed: number;
+    random: { seed: string; steps: { sum: boolean | null; noise: boolean | null }[] } | null;
+  } | null;
 }
 
 beforeAll(async () => {
@@ -35,6 +40,7 @@ beforeAll(async () => {
     '--out',
     run,
     '--keep-key',
+    '--keep-checkpoints',
     '--checkpoint-every',
     '2',
   );
@@ -97,15 +103,35 @@ describe('audit ledger', () => {
     expect(some).toMatchObject({ code: 0, answer: { replay: { sumsConfirmed: 3, modelsConfirmed: 1 } } });
   });
 
-  it('finds that other settings do not give the run, and refutes it only where arithmetic is the same', async () => {
+  it('repeats random steps from the checkpoints that were kept, and prints the seed', async () => {
+    const again = ['--key', key, '--table', table, '--model', model, '--checkpoint-every', '2'];
+    const kept = ['--random-steps', '2', '--checkpoints', join(run, 'checkpoints'), '--same-arithmetic'];
+    const first = await audit(ledger, ...again, ...kept);
+    expect(first).toMatchObject({
+      code: 0,
+      answer: { verdict: 'consistent', replay: { random: { of: 5 } } },
+    });
+    const { seed, steps } = first.answer.replay!.random!;
+    expect(seed).toMatch(/^[0-9a-f]{16}$/);
+    expect(first.answer.reasons[0]!.text).toContain(`at random by the seed "${seed}"`);
+    expect(steps.map(({ sum, noise }) => [sum, noise])).toEqual([[true, true], [true, true]]); // prettier-ignore
+    const second = await audit(ledger, ...again, ...kept, '--random-seed', seed);
+    expect(second.answer.replay).toEqual(first.answer.replay);
+  });
+
+  it('accuses nobody where settings or table are not those of the run', async () => {
     const again = ['--key', key, '--table', table, '--model', model, '--learning-rate', '0.5'];
-    const open = await audit(ledger, ...again);
+    const open = await audit(ledger, ...again, '--same-arithmetic');
     expect(open).toMatchObject({
       code: 4,
-      answer: { verdict: 'unverifiable', replay: { sumsConfirmed: 1 } },
+      answer: { verdict: 'unverifiable', replay: { sumsConfirmed: 0 } },
     });
-    expect(open.answer.reasons[0]!.code).toBe('DPL-other-sum');
-    expect((await audit(ledger, ...again, '--same-arithmetic')).code).toBe(3);
+    expect(open.answer.reasons[0]).toMatchObject({
+      code: 'DPL-other-inputs',
+      text: expect.stringMatching(
+        /^The run was made with adamw at a learning rate of .* are adamw at a learning rate of 0\.5,/,
+      ),
+    });
     const other = writeJsonl(
       join(folder, 'other.jsonl'),
       sampleRows(40).map(row => ({ ...row, text: `${row.text}!` })),
@@ -149,6 +175,12 @@ describe('audit ledger', () => {
       [ledger, '--key', table],
       [ledger, '--table', table],
       [ledger, '--significance', '2'],
+      [ledger, '--key', key, '--random-steps', '2'],
+      [ledger, '--key', key, '--table', table, '--checkpoints', run],
+      [ledger, '--key', key, '--table', table, '--random-seed', 'a'],
+      [ledger, '--key', key, '--table', table, '--random-steps', '2', '--replay-steps', '2'],
+      [ledger, '--key', key, '--table', table, '--random-steps', '2', '--checkpoints', `${run}.gone`],
+      [ledger, '--key', key, '--table', table, '--random-steps', '2', '--checkpoints', run],
     ];
     for (const argv of cases) expect((await audit(...argv)).code, argv.join(' ')).toBe(2);
   });
@@ -158,7 +190,9 @@ describe('audit ledger', () => {
     const argv = files.flatMap(path => [`--${path.split('.').at(-1)}`, path]);
     const { code, stdout } = await runCli('audit', 'ledger', ledger, '--key', key, ...argv);
     expect(code).toBe(0);
-    expect(stdout).toContain('Not checked: that noise of the stated size was added');
+    expect(stdout).toContain(
+      'It did not check that the run told the truth about its clipped sums and its noise; and',
+    );
     for (const path of files) expect(readFileSync(path, 'utf8').length).toBeGreaterThan(200);
   });
 });

@@ -1,5 +1,6 @@
 import { parseHTML } from 'linkedom';
 import { describe, expect, it } from 'vitest';
+import type { VerdictDetail } from '../../../accounting/audit/index.ts';
 import { renderAuditPage } from '../../../src/audit/page.ts';
 import { intervalFigure } from '../../../src/audit/chart.ts';
 import { reportRows } from '../../../src/audit/rows.ts';
@@ -41,6 +42,33 @@ describe('renderAuditPage()', () => {
     expect(order).toEqual(order.toSorted((one, other) => one - other));
   });
 
+  it('says on its first screen what was claimed, what the verdict means, and what it does not say', () => {
+    const details: readonly VerdictDetail[] = [
+      'refuted',
+      'refuted_for_sampler',
+      'privacy_overstated',
+      'borderline',
+      'unverifiable',
+      'conditional',
+      'privacy_understated',
+      'consistent',
+    ];
+    for (const kind of ['claim', 'scores', 'ledger'] as const) {
+      for (const detail of details) {
+        const text = textOf(renderAuditPage({ ...sampleReport, kind, detail }));
+        const [head] = text.split('Every epsilon at the claimed delta');
+        expect(head).toContain('What was claimed: epsilon [1.185, 1.195] at delta 1e-5.');
+        expect(head).toContain('What the verdict means: ');
+        const isHarmless = /privacy_understated|consistent/.test(detail);
+        expect(head).toMatch(
+          isHarmless
+            ? /What it does not say: that the (?:training|ledger|claim)/
+            : /What it does not say: that /,
+        );
+      }
+    }
+  });
+
   it('links a source only where it is an address or a paper', () => {
     const links = [...document.querySelectorAll('a')].map(link => link.getAttribute('href'));
     expect(links).toEqual(['https://arxiv.org/abs/2403.17673', 'https://arxiv.org/abs/2403.17673']);
@@ -56,6 +84,26 @@ describe('renderAuditPage()', () => {
     const cells = [...document.querySelectorAll('tbody th')].map(cell => cell.textContent);
     expect(cells).toEqual(reportRows(sampleReport).map(({ name }) => name));
     expect(textOf(html)).toContain('at least 3.239');
+  });
+
+  it('draws the chart once for broad pages and once for narrow ones', () => {
+    const [broad, narrow, ...more] = [...document.querySelectorAll('figure > div')];
+    expect([broad!.className, narrow!.className, more.length]).toEqual(['broad', 'narrow', 0]);
+    const widths = [broad, narrow].map(part => Number(part!.querySelector('svg')!.getAttribute('width')));
+    expect(widths[1]).toBeLessThan(390);
+    expect(widths[0]).toBeGreaterThan(700);
+    for (const { name } of reportRows(sampleReport)) expect(narrow!.textContent).toContain(`${name}: `);
+  });
+
+  it('says how it was tested, where that is told', () => {
+    const facts = [
+      ['Canaries', '99 <users>'],
+      ['Cut', 'by rank', 'registered'],
+    ] as const;
+    const told = parseHTML(renderAuditPage({ ...sampleReport, facts })).document;
+    expect([...told.querySelectorAll('dt')].map(({ textContent }) => textContent)).toContain('Cut');
+    expect(told.querySelector('dd')!.textContent).toBe('99 <users>');
+    expect(html).not.toContain('How it was tested');
   });
 
   it('leaves out what there is not', () => {

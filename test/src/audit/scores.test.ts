@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Field, Schema, Table, tableToIPC, vectorFromArray, makeTable, Utf8 } from 'apache-arrow';
@@ -198,16 +198,38 @@ function arrow(): Uint8Array {
 
 describe('bad input ends with exit code 2', () => {
   const changed = (from: string, to: string): string => csv().replace(from, to);
+  const score = (cell: string): string => changed('c0,1,1\n', `c0,1,${cell}\n`);
+  const included = (cell: string): string => changed('c0,1,', `c0,${cell},`);
 
   it.each([
-    ['no number', changed('c0,1,1\n', 'c0,1,x\n'), 'score of row 1 is NaN'],
-    ['an empty score', changed('c0,1,1\n', 'c0,1,\n'), 'score of row 1 is NaN'],
-    ['NaN', changed('c0,1,1\n', 'c0,1,nan\n'), 'score of row 1 is NaN'],
+    ['a word', score('x'), 'line 2, column score: a word stands where a number should'],
+    ['about a number', score('~3'), 'no sign such as ~'],
+    ['a decimal comma', score('"1,5"'), 'with a point'],
+    ['a number of another base', score('0x10'), 'line 2, column score: a word'],
+    ['an empty score', score(''), 'line 2, column score: there is no score'],
+    ['white space for a score', score('  '), 'line 2, column score: there is no score'],
+    ['NaN', score('nan'), 'line 2, column score: the score is NaN'],
+    ['NA', score('N/A'), 'line 2, column score: the score is NaN'],
+    ['an infinity', score('-inf'), 'line 2, column score: the score is infinite'],
+    ['too large a number', score('1e999'), 'line 2, column score: the score is infinite'],
+    ['a word below others', changed('\nc998,', '\n"c\n998",x,'), 'line 1000, 4 cells'],
+    ['a word below a cell of two lines', `${csv()}"a\nb",0,1\nc,maybe,1\n`, 'line 1005, column included'],
     ['one class only', csv().replaceAll(/^(c\d+),0/gm, '$1,1'), '1001 of 1001 canaries'],
-    ['a canary twice', changed('c1,', 'c0,'), 'canary of row 2'],
+    ['a canary twice', changed('c1,', 'c0,'), 'rows 1 and 2 are of the same canary'],
     ['a fixed split', csv('# inclusion: fixed\n'), 'fixed rule'],
-    ['a word for included', changed('c0,1,', 'c0,maybe,'), 'included of row 1'],
+    ['a word for included', included('maybe'), 'line 2, column included: included is neither 0 nor 1'],
+    ['twice included', included('2'), 'belongs in a column repeats'],
+    ['no name', changed('c0,', ','), 'line 2, column canary: there is no name'],
+    [
+      'half a copy',
+      csv('', 'included,repeats,score').replaceAll(/^c\d+,(.*)$/gm, '1,$1'),
+      'no column canary',
+    ],
     ['an unknown column', csv('', 'canary,included,scores'), 'Did you mean score'],
+    ['a name of another tool', csv('', 'canary,is_member,score'), 'Did you mean included'],
+    ['a loss', csv('', 'canary,included,loss'), 'with its sign turned'],
+    ['no names of columns', csv('', 'c7,1,0.5'), 'none of its 3 columns'],
+    ['cells apart by semicolons', csv().replaceAll(',', ';'), 'separated by \\";\\"'],
     ['a missing column', 'canary,score\na,1\n', 'no column included'],
     ['a column twice', 'canary,canary_id,included,score\na,a,1,1\n', 'two columns hold the canary'],
     ['an unknown key', csv('# incusion: fixed\n'), 'Did you mean inclusion'],
@@ -216,12 +238,77 @@ describe('bad input ends with exit code 2', () => {
     ['another delta', csv('# delta: 1e-5\n'), 'delta is'],
     ['another unit', csv('# unit: record\n'), 'unit is'],
     ['a header that is no YAML', csv('# {\n'), 'no YAML'],
-    ['a short row', changed('c0,1,1\n', 'c0,1\n'), 'row 1 has 2 cells'],
-    ['nothing', 'canary,included,score\n', '0 scores'],
+    ['a short row', changed('c0,1,1\n', 'c0,1\n'), 'line 2, 2 cells stand where the header has 3'],
+    ['a quote inside a cell', changed('c0,1,', 'c"0,1,'), 'line 2, a quote stands inside'],
+    ['a quote that is not closed', changed('c998,', '"c998,'), 'never closed'],
+    ['no scores', 'canary,included,score\n', '0 scores below'],
+    ['nothing', '', 'the file is empty'],
+    ['notes alone', '# delta: 1e-6\n', 'the file is empty'],
   ])('%s', async (_, text, message) => {
     const { code, stderr } = await audit(write(text), ...claim, '--unit', 'user');
     expect(stderr).toContain(message);
     expect(code).toBe(2);
+  });
+
+  it.each([
+    [
+      'repeats of one and a half',
+      (row: number) => (row === 0 ? '1.5' : '1'),
+      'column repeats: there is no whole number',
+    ],
+    ['repeats of no copies', () => '0', 'column repeats: there is no whole number'],
+    ['repeats that differ', (row: number) => (row === 5 ? '2' : '1'), 'row 6 has 2'],
+    ['several copies of each', () => '3', 'put in 3 times'],
+  ])('%s', async (_, repeats, message) => {
+    const [head, ...lines] = csv().trimEnd().split('\n');
+    const text = [`${head},repeats`, ...lines.map((line, row) => `${line},${repeats(row)}`)].join('\n');
+    expect(await audit(write(text), ...claim)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining(message),
+    });
+  });
+
+  it('exactly half of the canaries, unless fair coins are stated', async () => {
+    const half = `canary,included,score\n${rows
+      .slice(0, 1000)
+      .map(({ canary, score: value }, row) => `${canary},${row % 2},${value}`)
+      .join('\n')}\n`;
+    expect(await audit(write(half), ...claim)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('exactly half'),
+    });
+    const stated = await audit(write(`# inclusion: bernoulli(1/2)\n${half}`), ...claim);
+    expect(stated.code).not.toBe(2);
+    expect(JSON.stringify(stated.json)).toContain('DPC-T8-exact-half');
+  });
+
+  it.each([
+    ['no JSON', '{"a":', 'line 1 is no JSON object'],
+    ['a list', '{"canary":"a","included":1,"score":1}\n[1]', 'line 2 is no JSON object'],
+    ['a word', '{"canary":"a","included":1,"score":"high"}', 'line 1, key score: a word'],
+    ['null', '\n{"canary":"a","included":1,"score":null}', 'line 2, key score: there is no score'],
+    ['a boolean score', '{"canary":"a","included":1,"score":true}', 'line 1, key score: a word'],
+    [
+      'another key',
+      '{"canary":"a","included":1,"score":1}\n{"canary":"b","included":1}',
+      'line 2, key score',
+    ],
+    [
+      'one key more',
+      '{"canary":"a","included":1,"score":1}\n{"canary":"b","included":1,"score":1,"x":1}',
+      'line 2 has 4 keys',
+    ],
+    ['a header alone', '{"delta":1e-6}\n', '0 scores'],
+    ['nothing', '', '0 scores'],
+  ])('JSON lines: %s', async (_, text, message) => {
+    const { code, stderr } = await audit(write(text, 'jsonl'), ...claim);
+    expect(stderr).toContain(message);
+    expect(code).toBe(2);
+  });
+
+  it('never says what stands in a cell', async () => {
+    for (const text of [score('secret'), included('secret'), csv('', 'secret,1,0.5')])
+      expect((await audit(write(text), ...claim)).stderr).not.toContain('secret');
   });
 
   it('a file that is not there, a registration without a cut, no claim, a grid of words', async () => {
@@ -236,5 +323,19 @@ describe('bad input ends with exit code 2', () => {
     });
     expect(await audit(path, ...claim, '--grid', 'x')).toMatchObject({ code: 2 });
     expect(await audit(write('{"a":', 'jsonl'), ...claim)).toMatchObject({ code: 2 });
+  });
+});
+
+describe('audit scores --html', () => {
+  it('says with which cuts it was tested', async () => {
+    const html = join(folder, 'audit.html');
+    const shown = async (...cut: string[]): Promise<string> => {
+      await audit(write(csv()), ...claim, ...cut, '--html', html, '--force');
+      return readFileSync(html, 'utf8');
+    };
+    expect(await shown()).toContain('the best of 8 fixed beforehand');
+    expect(await shown('--split')).toContain('chosen on one half');
+    const cut = write('threshold: 0.5\n', 'yaml');
+    expect(await shown('--preregistered', cut)).toContain('included from a score of 0.5 on');
   });
 });

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { commitmentOfCanaries, readCanaries } from '../../../trainer/canaries/canary-file.ts';
 import { runCli, runJson, sampleRows, temporaryFolder, writeJsonl } from '../support.ts';
 
 const folder = temporaryFolder();
@@ -22,6 +23,7 @@ interface Answer {
     readonly reasons: { code: string }[];
     readonly m: number;
     readonly r: number;
+    readonly v: number;
   } | null;
 }
 
@@ -142,7 +144,33 @@ describe('train --canaries', () => {
     expect(stdout).toContain('could have been refuted');
   });
 
+  it.each([
+    ['ranks', ['--canary-k-plus', '7', '--canary-k-minus', '2'], '{k_plus: 7, k_minus: 2}', 9],
+    ['ranks on one side', ['--canary-k-plus', '6'], '{k_plus: 6, k_minus: 0}', 6],
+    ['a threshold', ['--canary-threshold', '-0.25'], '{threshold: -0.25}', 20],
+  ] as const)('registers %s before training, and audits by them', async (name, cut, header, guesses) => {
+    const argv = [...trainArgv('user-wise', name), '--canaries', '20', ...cut, '--json'];
+    const { code, stdout, stderr } = await runCli(...argv);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const { canaries, epsilon }: Answer = JSON.parse(stdout);
+    expect(canaries).toMatchObject({ r: guesses, cuts: { rule: 'preregistered' } });
+    expect(readFileSync(canaries!.scores, 'utf8')).toMatch(`# preregistered: ${header}\n`);
+    const first: { canaries: object } = JSON.parse(
+      readFileSync(join(folder, name, 'ledger.jsonl'), 'utf8').split('\n')[0]!,
+    );
+    const kept = readCanaries(join(folder, name, 'canaries.jsonl'));
+    expect(first.canaries).toEqual(commitmentOfCanaries(kept));
+    const claim = ['--epsilon', String(epsilon.upper)];
+    const again = await runCli('audit', 'scores', canaries!.scores, ...claim, '--json');
+    expect(JSON.parse(again.stdout)).toMatchObject({ r: guesses, v: canaries!.v });
+  });
+
   it.each<[string, string[], string]>([
+    ['two cuts', ['--canaries', '20', '--canary-k-plus', '5', '--canary-threshold', '1'], '2 cuts'],
+    ['a cut without canaries', ['--canary-threshold', '1'], '--canary-threshold is 1 without --canaries'],
+    ['no number', ['--canaries', '20', '--canary-threshold', '1.5x'], '--canary-threshold'],
+    ['no guesses', ['--canaries', '20', '--canary-k-plus', '0'], '0 guesses'],
+    ['more guesses than canaries', ['--canaries', '20', '--canary-k-plus', '21'], '21 guesses'],
     ['no canaries', ['--canaries', '0'], '--canaries'],
     ['too few', ['--canaries', '10'], 'canaries'],
     ['more than users', ['--canaries', '500'], '500 are asked for beside'],

@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { readChainContent } from '../../../trainer/audit/chain.ts';
@@ -10,11 +11,10 @@ const lines = readFileSync(path, 'utf8').split('\n');
 
 describe('readChainContent()', () => {
   it('gives the lines of a sound ledger, with their hashes', () => {
-    const { chain, entries, hashes } = readChainContent(path);
+    const { chain, entries } = readChainContent(path);
     const { hash }: { hash: string } = JSON.parse(lines[5]!);
     expect(chain).toEqual({ holds: true, lines: 6, head: hash, broken: null });
     expect(entries).toEqual(readLedger(path));
-    expect(hashes).toHaveLength(6);
   });
 
   it.each<[string, number, string, (text: string) => string]>([
@@ -47,6 +47,28 @@ describe('readChainContent()', () => {
     expect(readChainContent(write(forged)).chain.broken).toMatchObject({ line: 3, fault: 'malformed' });
   });
 
+  it.each<[string, object]>([
+    ['a number for a digest', { manifestDigest: 5 }],
+    [
+      'settings without an optimizer',
+      { settings: { schedule: { learningRate: 1, warmupSteps: 0, decay: 'cosine' } } },
+    ],
+    [
+      'a learning rate that is none',
+      {
+        settings: {
+          schedule: { learningRate: 'fast', warmupSteps: 0, decay: 'cosine' },
+          optimizer: { kind: 'sgd' },
+        },
+      },
+    ],
+    ['null for settings', { settings: null }],
+  ])('finds a header that is none: %s', (_, change) => {
+    const entries = readLedger(path);
+    const forged = entries.with(0, { ...entries[0]!, ...change });
+    expect(readChainContent(write(forged)).chain.broken).toMatchObject({ line: 1, fault: 'malformed' });
+  });
+
   it('lets fields of later releases pass', () => {
     const forged = readLedger(path).map(entry => ({ ...entry, later: 1 }));
     expect(readChainContent(write(forged)).chain.holds).toBe(true);
@@ -70,7 +92,29 @@ describe('readChainContent()', () => {
     );
   });
 
+  it('reads lines that reach over many pieces of the file, and ones that are no text', () => {
+    const entries = readLedger(path);
+    const long = entries.with(1, Object.assign({ ...entries[1]! }, { later: 'ü'.repeat(3e6) }));
+    const other = write(long);
+    expect(readChainContent(other)).toMatchObject({ chain: { holds: true, lines: 6 }, entries: long });
+    const bytes = readFileSync(other);
+    bytes[bytes.length - 3] = 0xff;
+    writeFileSync(other, bytes);
+    expect(readChainContent(other).chain).toMatchObject({ lines: 5, broken: { line: 6, fault: 'changed' } });
+  });
+
+  it('takes no text for the bytes that were read as it', () => {
+    // What is no UTF-8 reads as a replacement, whose hash a forger could give.
+    const text = '\u{fffd}';
+    const forged = write(readLedger(path).map(entry => Object.assign({ ...entry }, { later: text })));
+    const bytes = readFileSync(forged);
+    const at = bytes.indexOf(text, bytes.indexOf('\n'));
+    writeFileSync(forged, Buffer.concat([bytes.subarray(0, at), Buffer.of(0xff), bytes.subarray(at + 3)]));
+    expect(readChainContent(forged).chain.broken).toMatchObject({ line: 2, fault: 'changed' });
+  });
+
   it('refuses what is no ledger', () => {
+    expect(() => readChainContent(tmpdir())).toThrow(expect.objectContaining({ code: 'INVALID_DATA' }));
     expect(() => readChainContent(`${path}.gone`)).toThrow(expect.objectContaining({ code: 'MISSING_FILE' }));
     for (const text of ['', 'hello\n', '[1, 2]\n'])
       expect(() => readChainContent(edited(path, () => text))).toThrow(

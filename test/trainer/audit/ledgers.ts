@@ -31,7 +31,7 @@ export function headerOf(plan: Plan): HeaderEntry {
   return {
     kind: 'header',
     format: 'privacy-unit/ledger',
-    version: 2,
+    version: 3,
     planHash: sha256(canonicalJson(plan)),
     plan,
     tableDigest: 't',

@@ -68,6 +68,7 @@ interface Caught {
 
 const nothing: Found = ['consistent'];
 const otherSum: Found = ['refuted', 'DPL-other-sum'];
+const otherNoise: Found = ['refuted', 'DPL-other-noise'];
 const otherDraws: Pick<Caught, 'ledger' | 'key' | 'replay'> = {
   ledger: ['refuted_for_sampler', 'DPL-sizes-refute-sampler'],
   key: ['refuted', 'DPL-other-draws'],
@@ -98,11 +99,11 @@ const catches: readonly (readonly [Bug, Caught])[] = [
     {
       paper: ['privacy_overstated', 'DPC-V1-recomputed'],
       ledger: nothing,
-      key: nothing,
+      key: otherNoise,
       replay: otherSum,
     },
   ],
-  ['noise once per epoch', { paper: null, ledger: nothing, key: nothing, replay: otherSum }],
+  ['noise once per epoch', { paper: null, ledger: nothing, key: otherNoise, replay: otherSum }],
   [
     'realised batch size as denominator',
     {
@@ -221,11 +222,22 @@ describe('audits of a trainer with a planted bug', () => {
     expect(audits.replay.verdict).toBe('refuted');
   });
 
+  it.each<[Bug, string, number]>([
+    ['noise × 0.5', 'It was 0.50 times as large as it should have been.', 0],
+    ['noise once per epoch', 'No noise was added at all.', 3],
+    ['noise reused after resume', 'It was noise of another kind.', 0],
+  ])('the key alone says what noise there was: %s', async (bug, text, noiseConfirmed) => {
+    const { reasons, replay } = await auditLedger(await ranWith(bug), { key });
+    expect(reasons.find(({ code }) => code === 'DPL-other-noise')!.text).toContain(text);
+    expect(replay).toMatchObject({ noiseConfirmed });
+  });
+
   it('the correct trainer passes, with false alarms at most once in a million honest ledgers', async () => {
     const audits = await ledgerAudits(await ranWith(null));
     for (const by of ['ledger', 'key', 'replay'] as const) expectFound(audits[by], nothing);
     expect(audits.ledger.participation!.significance).toBe(1e-6);
-    expect(audits.replay.replay).toEqual({ drawsConfirmed: 12, sumsConfirmed: 12, modelsConfirmed: 4 });
+    expect(audits.key.replay).toMatchObject({ drawsConfirmed: 12, noiseConfirmed: 12, sumsConfirmed: 0 });
+    expect(audits.replay.replay).toMatchObject({ drawsConfirmed: 12, sumsConfirmed: 12, modelsConfirmed: 4 });
     const { detail, reasons } = auditClaim(claimOf(claimedBy(null)));
     expect(detail).toBe('consistent');
     expect(reasons.filter(({ level }) => level !== 'note')).toEqual([]);
@@ -261,14 +273,14 @@ async function scoresWith(
   const bits = openBits(new Uint8Array(32).fill(seed), 'sampling');
   const set = makeCanaries(request, { plan: base, users: canaries, model: start, bits });
   const run = { plan: whole, users: table, heldOut: [], model: start, canaries: set, settings: fast };
-  const { scores, guesses } = (
+  const { scores, cut } = (
     await train({ ...run, engine: await tinyEngine(), randomness: { key: new Uint8Array(32).fill(seed) } })
   ).canaries!;
   return auditScores(scores, {
     epsilon: epsilonOfPlan(whole).epsilon.upper,
     delta: whole.delta,
     inclusion: 'fair-coins',
-    cuts: { rule: 'preregistered', cut: { highest: guesses, lowest: guesses } },
+    cuts: { rule: 'preregistered', cut },
   });
 }
 

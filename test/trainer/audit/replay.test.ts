@@ -42,11 +42,15 @@ function saidToBe(entries: readonly LedgerEntry[], stated: Plan): LedgerEntry[] 
   });
 }
 
-async function audited(path: string, changes: Partial<ReplayInputs> = {}): Promise<LedgerAudit> {
+async function audited(
+  path: string,
+  changes: Partial<ReplayInputs> = {},
+  revealed: Uint8Array = key,
+): Promise<LedgerAudit> {
   const engine = await tinyEngine();
   const replay = (): Promise<ReplayInputs> =>
     Promise.resolve({ users, model: tinyModel(), engine, settings, isBitExact: true, ...changes });
-  return auditLedger(path, { key, replay });
+  return auditLedger(path, { key: revealed, replay });
 }
 
 describe('auditLedger() that repeats the run', () => {
@@ -63,7 +67,12 @@ describe('auditLedger() that repeats the run', () => {
     });
     expect(audit.notChecked.join()).not.toContain('noise of the stated size');
     const some = await audited(honest, { steps: 2 });
-    expect(some.replay).toEqual({ drawsConfirmed: 4, sumsConfirmed: 2, modelsConfirmed: 1 });
+    expect(some.replay).toMatchObject({
+      drawsConfirmed: 4,
+      noiseConfirmed: 4,
+      sumsConfirmed: 2,
+      modelsConfirmed: 1,
+    });
   });
 
   it('confirms a run that was cut off and gone on with', async () => {
@@ -77,27 +86,28 @@ describe('auditLedger() that repeats the run', () => {
       verdict: 'consistent',
       replay: { drawsConfirmed: 3, sumsConfirmed: 3 },
     });
-    const replay = (): Promise<ReplayInputs> => Promise.reject(new Error('nothing is to be repeated'));
-    const later = await auditLedger(path, { key: new Uint8Array(32).fill(1), replay });
+    const later = await audited(path, {}, new Uint8Array(32).fill(1));
     expect(later).toMatchObject({ verdict: 'consistent', replay: { drawsConfirmed: 1, sumsConfirmed: 0 } });
     expect(later.reasons.map(({ code }) => code)).toEqual(['DPL-later-key']);
   });
 
-  it.each<[string, number, Partial<Plan>]>([
-    ['half the noise', 1, { noiseMultiplier: 0.75 }],
-    ['a clip twice as large', 0, { clipNorm: 0.02, noiseMultiplier: 0.75 }],
-  ])('refutes a run with %s, which its ledger alone does not show', async (_, confirmed, changes) => {
+  it.each<[string, number, string, Partial<Plan>]>([
+    ['half the noise', 1, 'refuted', { noiseMultiplier: 0.75 }],
+    ['a clip twice as large', 0, 'consistent', { clipNorm: 0.02, noiseMultiplier: 0.75 }],
+  ])('refutes a run with %s, which its ledger alone does not show', async (_, confirmed, byKey, changes) => {
     const stated = { ...plan, clipNorm: 0.01 };
     const forged = write(saidToBe(readLedger(await ranBy({ ...stated, ...changes })), stated));
-    expect((await auditLedger(forged, { key })).verdict).toBe('consistent');
+    expect((await auditLedger(forged)).verdict).toBe('consistent');
+    expect((await auditLedger(forged, { key })).verdict).toBe(byKey);
     const audit = await audited(forged);
     expect(audit).toMatchObject({
       verdict: 'refuted',
       replay: { drawsConfirmed: 4, sumsConfirmed: confirmed },
     });
-    expect(audit.reasons[0]!.code).toBe('DPL-other-sum');
-    // Where the arithmetic may have been another nobody is accused.
-    expect((await audited(forged, { isBitExact: false })).verdict).toBe('unverifiable');
+    expect(audit.reasons.map(({ code }) => code)).toContain('DPL-other-sum');
+    // Where the arithmetic may have been another nobody is accused of a sum.
+    const { reasons } = await audited(forged, { isBitExact: false });
+    expect(reasons.find(({ code }) => code === 'DPL-other-sum')!.level).toBe('warning');
   });
 
   it('refutes less noise in the very last step, which shows in the model alone', async () => {
@@ -116,6 +126,14 @@ describe('auditLedger() that repeats the run', () => {
     const audit = await audited(honest, { users: users.with(0, { ...users[0]!, user: 'somebody else' }) });
     expect(audit).toMatchObject({ verdict: 'unverifiable', replay: { sumsConfirmed: 0 } });
     expect(audit.reasons[0]!.text).toMatch(/^The table that was given has digest/);
+  });
+
+  it('accuses nobody where the settings are not those of the run, and needs no others than those', async () => {
+    const audit = await audited(honest, { settings: { ...settings, learningRate: 1e-4 } });
+    expect(audit).toMatchObject({ verdict: 'unverifiable', replay: { sumsConfirmed: 0 } });
+    expect(audit.reasons[0]!.text).toMatch(/^The run was made with adamw at a learning rate of .* 0\.0001,/);
+    const rarer = await audited(honest, { settings: { checkpointEvery: 4 } });
+    expect(rarer).toMatchObject({ verdict: 'consistent', replay: { sumsConfirmed: 4, modelsConfirmed: 2 } });
   });
 
   it('stops where it is interrupted', async () => {

@@ -105,6 +105,8 @@ export function readJson(path: string, what: string): unknown {
 
 /** Lets timers and signals in, then stops where an interrupt was asked for. */
 export async function breathe(signal: AbortSignal): Promise<void> {
+  // Signals are read between two turns, so that one alone may come before them.
+  await new Promise<void>(resolve => setImmediate(resolve));
   await new Promise<void>(resolve => setImmediate(resolve));
   if (signal.aborted)
     throw new DpError('INTERRUPTED', 'Cannot go on: interrupted. Run the same command again.');

@@ -81,9 +81,9 @@ export { checkDraws } from './check-draws.ts';
 export { commitmentOf, deriveKey, type RandomBits, type RandomWords, type StepPoint } from './randomness.ts';
 export { auditLedger, type AuditLedgerOptions, type LedgerAudit } from './audit/audit-ledger.ts';
 export type { ChainBreak, ChainFault, ChainState } from './audit/chain.ts';
-export type { ReplayAnswer, ReplayInputs } from './audit/replay.ts';
-export type { RandomAnswer } from './audit/random-words.ts';
-export type { StepOutcome } from './audit/compare-stretch.ts';
+export type { ReplayAnswer, ReplayInputs } from './audit/replay/replay.ts';
+export type { RandomAnswer } from './audit/replay/random-words.ts';
+export type { StepOutcome } from './audit/replay/compare-stretch.ts';
 export type { LedgerClaim } from './audit/spent-epsilon.ts';
 export {
   signRun,

@@ -29,7 +29,7 @@ export interface HeaderEntry {
   readonly samplingKeyCommitment?: string | undefined;
   /** Numbers that are trained, each with noise of its own; absent before version 3. */
   readonly trainedValues?: number | undefined;
-  /** What noised sums were turned into updates with; absent before version 3. */
+  /** What noised sums are turned into updates with; absent before version 3. */
   readonly settings?: UpdateSettings | undefined;
   /** Where the sampler decides the steps of an epoch together. */
   readonly stepsPerEpoch?: number | undefined;
@@ -96,6 +96,8 @@ export interface ResumedEntry {
   readonly stepsCounted: number;
   readonly noiseKeyCommitment: string;
   readonly samplingKeyCommitment?: string | undefined;
+  /** With which it went on; absent before version 3. */
+  readonly settings?: UpdateSettings | undefined;
 }
 
 /** Last line: the run is over. */
@@ -105,7 +107,27 @@ export interface FinishedEntry {
   readonly modelDigest: string;
 }
 
-/** Every line that a ledger can hold. */
+/**
+ * Every line that a ledger can hold.
+ *
+ * The file is UTF-8, a JSON object a line, each line ended by `\n`; bytes after the last `\n` are a line that a crash cut short, and count for
+ * nothing. The last two fields of every line are `previous`, the `hash` of the line before (64 zeros in the first), and `hash`, the SHA-256 of the
+ * line's own text without `,"hash":"…"`. A header comes first and once; readers pass over fields that they do not know.
+ *
+ * Whoever has the run's `secret.key`, 32 bytes, can check the rest. HMAC is HMAC-SHA-256, numbers are written in decimal digits:
+ * - `noiseKeyCommitment` is SHA-256("privacy-unit/commitment/v1\0" + key), `samplingKeyCommitment` that of the sampling key;
+ * - the keys "sampling", "digest", "noise" and "sample" are HMAC(key, "privacy-unit/key/" + name + "/v2");
+ * - `participationDigest` is HMAC(sampling key, point + positions of the units drawn, ascending int32), where
+ *   point is "privacy-unit/digest/v2\0" + step + "\0" + attempt + "\0"; positions count users or records in the order of the table;
+ * - `clippedSumDigest` is HMAC(digest key, point + the sum as float64); with an adaptive clip followed by the count within the clip less that
+ *   beyond it, halved, and the clip, both float64. All numbers of several bytes are little-endian;
+ * - the noise at place i of a sum comes out of the words 2i and 2i + 1 (uint32) of AES-256 in counter mode from block 0 under
+ *   HMAC(noise key, "privacy-unit/stream/v2\0" + step + "\0" + attempt + "\0" + clippedSumDigest): see `addGaussianNoise`;
+ * - `previousNoise`: see `openNoiseSamples`.
+ *
+ * The checkpoints of a run and its model follow from noised sums alone: the ε of the steps counted covers them, and they may be published.
+ * The ledger is not covered: sizes of draws stand in it as they were.
+ */
 export type LedgerEntry = HeaderEntry | NoisedEntry | CheckpointEntry | ResumedEntry | FinishedEntry;
 
 /** An append-only, hash-chained record of what was released. */

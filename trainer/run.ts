@@ -5,7 +5,7 @@ import { DpError } from '../accounting/check.ts';
 import type { Plan } from '../accounting/plan.ts';
 import { canaryFileName, type CanaryCommitment } from './canaries/canary-file.ts';
 import { encodeCheckpoint, readCheckpoint, type Checkpoint } from './checkpoint.ts';
-import { canonicalJson, sha256 } from './digest.ts';
+import { sha256 } from './digest.ts';
 import { onDisk, systemCode, writeAtomically } from './durable.ts';
 import { keepCheckpoint, keptCheckpoints } from './kept-checkpoints.ts';
 import { keyPath, readKey, removeKey, writeKey } from './key-file.ts';
@@ -18,7 +18,7 @@ import {
 } from './ledger.ts';
 import { lockFolder } from './lock.ts';
 import { commitmentOf, deriveKey, freshKey } from './randomness.ts';
-import { settingsInWords, type UpdateSettings } from './settings.ts';
+import type { UpdateSettings } from './settings.ts';
 import { historyOf, type History } from './step-book.ts';
 
 /** What a run is bound to; a folder goes on only with the same plan, table and model. */
@@ -33,7 +33,7 @@ export interface RunIdentity {
   readonly canaries?: CanaryCommitment | undefined;
   /** Recorded and not compared: the digest of the starting model decides it. */
   readonly trainedValues?: number | undefined;
-  /** Compared where the ledger has them. */
+  /** Recorded for every stretch and not compared: a run may go on with others. */
   readonly settings?: UpdateSettings | undefined;
 }
 
@@ -101,14 +101,19 @@ function makeFolder(folder: string): void {
 
 function setAside(folder: string): void {
   let number = 1;
-  while (existsSync(join(folder, `ledger-${number}.jsonl`))) number += 1;
-  renameSync(join(folder, ledgerName), join(folder, `ledger-${number}.jsonl`));
+  const isTaken = (): boolean =>
+    [`ledger-${number}.jsonl`, `canaries-${number}.jsonl`, `${keptCheckpoints}-${number}`].some(name =>
+      existsSync(join(folder, name)),
+    );
+  while (isTaken()) number += 1;
   const canaries = join(folder, canaryFileName);
   if (existsSync(canaries)) renameSync(canaries, join(folder, `canaries-${number}.jsonl`));
   const kept = join(folder, keptCheckpoints);
   if (existsSync(kept)) renameSync(kept, join(folder, `${keptCheckpoints}-${number}`));
   rmSync(join(folder, checkpointName), { force: true });
   removeKey(folder);
+  // Last: as long as it is there, a run that is killed here is still the old one.
+  renameSync(join(folder, ledgerName), join(folder, `ledger-${number}.jsonl`));
 }
 
 function checkSameRun(header: HeaderEntry, options: RunOptions): void {
@@ -122,23 +127,11 @@ function checkSameRun(header: HeaderEntry, options: RunOptions): void {
         `this one ${identity[key].slice(0, 12)}. Give the same ${names[key]}, or another folder.`,
     );
   }
-  checkSameSettings(header, options);
   if (header.canaries?.commitment === identity.canaries?.commitment) return;
   throw new DpError(
     'CHECK_FAILED',
     `Cannot go on with the run in ${folder}: it is bound to ${header.canaries?.count ?? 'no'} canaries, ` +
       `this one to ${identity.canaries?.count ?? 'no'} others. Give the same ones, or another folder.`,
-  );
-}
-
-/** Other settings would leave the guarantee as it is, and the ledger with a model that it does not tell how to make. */
-function checkSameSettings({ settings: own }: HeaderEntry, { identity, folder }: RunOptions): void {
-  const { settings } = identity;
-  if (own === undefined || settings === undefined || canonicalJson(own) === canonicalJson(settings)) return;
-  throw new DpError(
-    'CHECK_FAILED',
-    `Cannot go on with the run in ${folder}: it began with ${settingsInWords(own)}, this one has ` +
-      `${settingsInWords(settings)}. Give the same settings, or another folder.`,
   );
 }
 
@@ -229,7 +222,8 @@ function appendOpening(ledger: Ledger, options: RunOptions & { key: Uint8Array; 
     samplingKeyCommitment: commitmentOf(deriveKey(key, 'sampling')),
   };
   if (ledger.entries.length > 0) {
-    ledger.append({ kind: 'resumed', step, stepsCounted: ledger.stepsCounted, ...commitments });
+    const { settings } = identity;
+    ledger.append({ kind: 'resumed', step, stepsCounted: ledger.stepsCounted, ...commitments, settings });
     return;
   }
   if (folder !== null) beforeHeader?.(folder);

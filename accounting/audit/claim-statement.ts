@@ -33,8 +33,9 @@ export function deltaWords(delta: number): string {
 function unitWords({ unit }: Claim): string {
   if (unit.kind === null) return 'a unit that is not stated';
   const cap = unit.max_records_per_unit;
+  const holdsSeveral = isGroup(unit.kind) || unit.kind === 'document' || unit.kind === 'other';
   const capped =
-    isGroup(unit.kind) && cap !== null ? ` with at most ${cap} ${cap === 1 ? 'record' : 'records'}` : '';
+    holdsSeveral && cap !== null ? ` with at most ${cap} ${cap === 1 ? 'record' : 'records'}` : '';
   return `one ${unit.kind}${capped}`;
 }
 

@@ -60,7 +60,7 @@ export function explain(settings: Settings, options: ExplainOptions): Explanatio
   const stated = {
     ...conventionsOf(readings[0]!, conventionEpsilons),
     ...libraryEpsilons(settings, { most: nearby(epsilon(settings).upper, claimed) }),
-    ...groupEpsilons(settings),
+    ...(epsilon(settings).lower < mostOfGroup && groupEpsilons(settings)),
   };
   if (claimed === null) return { stated, readings: [], text: null };
   const cheap = readings.map((reading, index) =>
@@ -159,6 +159,9 @@ function pairsOf(readings: readonly Reading[], cheap: readonly Scored[], claimed
 function isAsked({ settings, cost }: Reading, stated: Reading): boolean {
   return stated.settings.neighbours !== 'replace' || settings.neighbours !== 'replace' || cost <= 1;
 }
+
+/** Nobody prints more than this for a unit with several records, and the lemma takes long there. */
+const mostOfGroup = 100;
 
 /** An exact answer takes a hundred times as long as a convention's, so only the simplest readings get one. */
 const mostExact = 3;

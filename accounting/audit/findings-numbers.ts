@@ -207,17 +207,40 @@ const rho: FindingRule = ({ claim, judgement: { best, open }, explanation }) => 
   ];
 };
 
-const profile: FindingRule = ({ claim, judgement, epsilon }) =>
-  judgedPoints(claim, { ...judgement, epsilon }).map(
-    ({ point, found, isBeyond, isProved }, index): Reason => ({
-      code: 'DPC-V5-profile-point',
-      level: isProved ? 'error' : isBeyond ? 'warning' : 'note',
-      text: `At delta ${deltaWords(point.delta)} epsilon is ${inWords(found)}; ${point.epsilon} is claimed.`,
-      epsilon: found,
-      source: 'certified interval by inversion of the privacy loss',
-      field: `/guarantee/profile/${index}`,
-    }),
+/** Of more points that hold than this only their number is told. */
+const mostPoints = 10;
+
+const profile: FindingRule = ({ claim, judgement, epsilon }) => {
+  const judged = judgedPoints(claim, { ...judgement, epsilon });
+  const held = judged.filter(({ isBeyond }) => !isBeyond).length;
+  const isShort = held > mostPoints;
+  const told = judged.flatMap(({ point, found, isBeyond, isProved }, index): Reason[] =>
+    isShort && !isBeyond
+      ? []
+      : [
+          {
+            code: 'DPC-V5-profile-point',
+            level: isProved ? 'error' : isBeyond ? 'warning' : 'note',
+            text: `At delta ${deltaWords(point.delta)} epsilon is ${inWords(found)}; ${point.epsilon} is claimed.`,
+            epsilon: found,
+            source: 'certified interval by inversion of the privacy loss',
+            field: `/guarantee/profile/${index}`,
+          },
+        ],
   );
+  return isShort ? [...told, pointsHeld(held, judged.length)] : told;
+};
+
+function pointsHeld(held: number, all: number): Reason {
+  return {
+    code: 'DPC-V5-profile-point',
+    level: 'note',
+    text: `${held === all ? `All ${all}` : `${held} of ${all}`} points of the profile are not below what was recomputed.`,
+    epsilon: null,
+    source: 'certified interval by inversion of the privacy loss',
+    field: '/guarantee/profile',
+  };
+}
 
 const centralLimit: FindingRule = ({ claim, explanation }) => {
   const isUsed = /gdp|clt|central/i.test(claim.accounting.method ?? '');

@@ -16,6 +16,8 @@ const recordsAsUsers: FindingRule = context => {
   const records = unit.max_records_per_unit;
   const isSampledByRecord = mechanisms.some(({ kind }) => kind === 'dp_sgd');
   if (isGroup(unit.kind) || records === null || records < 2 || !isSampledByRecord) return [];
+  // A document of several records counts as their group already.
+  if (context.judgement.best?.settings.runs.some(({ groupSize }) => groupSize > 1) === true) return [];
   const withGroup = (settings: Settings): Settings => ({
     ...settings,
     runs: settings.runs.map(run => ({ ...run, groupSize: records })),

@@ -94,6 +94,24 @@ describe('openNoiseSamples()', () => {
     expect(places.size).toBeGreaterThan(990);
   });
 
+  it('hides equal numbers otherwise under every standard deviation, key, attempt and digest', () => {
+    const add = (): void => undefined;
+    const others: SampledStep[] = [
+      step,
+      { ...step, standardDeviation: 1.4 },
+      { ...step, attempt: 2 },
+      { ...step, step: 6 },
+      { ...step, clippedSumDigest: 'abd' },
+    ];
+    const texts = others.map(at => sampleOf(new Float64Array(50), { at, add }));
+    const other = openNoiseSamples(deriveKey(new Uint8Array(32), 'sample')).watch(
+      new Float64Array(50),
+      step,
+    )();
+    expect(new Set([...texts, other]).size).toBe(6);
+    expect(sampleOf(new Float64Array(50), { add })).toBe(texts[0]);
+  });
+
   it('is a random text to everybody else: fair bits, and others for every key, step and sum', () => {
     const add = (): void => undefined;
     const samples = Array.from({ length: 1000 }, (_, at) =>

@@ -20,16 +20,18 @@ type Changes = Partial<RunIdentity> & {
   force?: boolean;
   key?: Uint8Array | null;
   keepKey?: boolean;
+  keepCheckpoints?: boolean;
   breakLock?: boolean;
 };
 const open = (folder: string | null, changes: Changes = {}): Run => {
-  const { force = false, key: given = key, keepKey, breakLock, ...other } = changes;
+  const { force = false, key: given = key, keepKey, keepCheckpoints, breakLock, ...other } = changes;
   return openRun({
     folder,
     force,
     identity: { ...identity, ...other },
     key: given ?? undefined,
     keepKey,
+    keepCheckpoints,
     breakLock,
   });
 };
@@ -339,6 +341,18 @@ describe('openRun()', () => {
       'secret.key',
     ]);
     expect(readLedger(join(folder, 'ledger-1.jsonl'))).toHaveLength(4);
+  });
+
+  it('puts a run aside under a number that nothing in the folder has', () => {
+    const folder = fresh();
+    for (const force of [false, true, true]) {
+      const run = open(folder, { force, keepCheckpoints: true });
+      run.save(checkpoint(1));
+      run.close();
+      rmSync(join(folder, 'ledger-1.jsonl'), { force: true });
+    }
+    const names = readdirSync(folder).filter(name => /-\d/.test(name));
+    expect(names.toSorted()).toEqual(['checkpoints-1', 'checkpoints-2', 'ledger-2.jsonl']);
   });
 
   it('keeps everything in memory without a folder', () => {

@@ -15,7 +15,7 @@ import { finding, type Finding } from './finding.ts';
 import { LedgerReading } from './ledger-reading.ts';
 import { coverageOf } from './coverage.ts';
 import { checkManifest } from './manifest.ts';
-import { replay, type ReplayAnswer, type ReplayInputs } from './replay.ts';
+import { replay, type ReplayAnswer, type ReplayInputs } from './replay/replay.ts';
 import {
   compareClaim,
   lowerBoundIfShuffled,

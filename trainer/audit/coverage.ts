@@ -1,4 +1,4 @@
-import type { ReplayAnswer } from './replay.ts';
+import type { ReplayAnswer } from './replay/replay.ts';
 
 /** What an audit of a ledger looked at, and what it could not look at; each completes a sentence. */
 export interface Coverage {

@@ -72,6 +72,7 @@ const shapes: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
     stepsCounted: isCount,
     noiseKeyCommitment: isText,
     samplingKeyCommitment: orAbsent(isText),
+    settings: orAbsent(isSettings),
   },
   finished: { stepsCounted: isCount, modelDigest: isText },
 };

@@ -199,6 +199,28 @@ describe('the points of a profile', () => {
     expect(audit(points(0.01)).verdict).toBe('privacy_overstated');
     expect(codes(audit(points(2)))).toContain('DPC-V5-profile-point');
   });
+
+  it('are counted where many hold, and named where they do not', () => {
+    const many = (first: number): ClaimAudit =>
+      audit({
+        guarantee: {
+          epsilon: '0.36',
+          delta: 1e-5,
+          relation: '<=',
+          profile: Array.from({ length: 12 }, (_, index) => ({
+            epsilon: index === 0 ? first : 2 + index,
+            delta: 1e-7,
+          })),
+        },
+      });
+    const told = (found: ClaimAudit): string[] =>
+      found.reasons.filter(({ code }) => code === 'DPC-V5-profile-point').map(({ text }) => text);
+    expect(told(many(2))).toEqual(['All 12 points of the profile are not below what was recomputed.']);
+    const [named, counted, ...rest] = told(many(0.01));
+    expect(named).toMatch(/^At delta 1e-7 epsilon is .*; 0\.01 is claimed\.$/);
+    expect(counted).toBe('11 of 12 points of the profile are not below what was recomputed.');
+    expect(rest).toEqual([]);
+  });
 });
 
 describe('the digits of a print', () => {
@@ -259,6 +281,15 @@ describe('what a finding says', () => {
       audit({ unit: { kind: 'user', max_records_per_unit: cap } }, { clip: { per: 'unit' } }).statement;
     expect(of(1)).toContain('one user with at most 1 record,');
     expect(of(2)).toContain('one user with at most 2 records,');
+  });
+
+  it('takes a document of three records for their group, and speaks of no owner of documents', () => {
+    const found = audit({ unit: { kind: 'document', max_records_per_unit: 3 } });
+    expect(found.statement).toContain('one document with at most 3 records,');
+    expect(codes(found)).not.toContain('DPC-U1-records-not-users');
+    expect(codes(audit({ unit: { kind: 'record', max_records_per_unit: 3 } }))).toContain(
+      'DPC-U1-records-not-users',
+    );
   });
 
   it('takes noise on a mean for what it is, not for a mix-up of units', () => {

@@ -84,7 +84,7 @@ describe('auditClaim() on pure differential privacy', () => {
       { kind: 'gaussian', noise: { multiplier: 1 } },
       { guarantee: { epsilon: '4.73' } },
     );
-    expect(explanation).toContain('at delta 0.00001');
+    expect(explanation).toContain('at delta 1e-5');
   });
 
   it('knows nothing of batches of fixed size', () => {

@@ -1,7 +1,9 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { runProgram } from '../../../src/program.ts';
+import { root } from '../../support/sources.ts';
 import { temporaryFolder } from '../support.ts';
 
 const folder = temporaryFolder();
@@ -44,4 +46,23 @@ describe('an interrupt ends an audit with 130 and without a file', () => {
     expect(errors).toContain('interrupted');
     expect(existsSync(join(folder, 'out'))).toBe(false);
   });
+});
+
+it('a signal that came while nothing else could run is seen before anything is written', () => {
+  const program = `
+    import { readFile } from 'node:fs/promises';
+    import { breathe } from './src/files.ts';
+    const controller = new AbortController();
+    process.on('SIGINT', () => controller.abort());
+    await readFile('package.json');
+    process.kill(process.pid, 'SIGINT');
+    const start = Date.now();
+    while (Date.now() - start < 100);
+    await breathe(controller.signal).then(() => console.log('missed'), ({ code }) => console.log(code));`;
+  const { stdout } = spawnSync(
+    process.execPath,
+    ['--import', 'tsx', '--input-type=module', '--eval', program],
+    { cwd: root, encoding: 'utf8' },
+  );
+  expect(stdout.trim()).toBe('INTERRUPTED');
 });

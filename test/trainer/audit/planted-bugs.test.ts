@@ -15,7 +15,7 @@ import {
 import { epsilonOfPlan } from '../../../accounting/plan-entry.ts';
 import type { Plan } from '../../../accounting/plan.ts';
 import { auditLedger, type LedgerAudit } from '../../../trainer/audit/audit-ledger.ts';
-import type { ReplayInputs } from '../../../trainer/audit/replay.ts';
+import type { ReplayInputs } from '../../../trainer/audit/replay/replay.ts';
 import { makeCanaries, planWithCanaries } from '../../../trainer/canaries/canaries.ts';
 import { openBits } from '../../../trainer/randomness.ts';
 import { train, type TrainOptions } from '../../../trainer/train.ts';
@@ -252,6 +252,10 @@ describe('audits of a trainer with a planted bug', () => {
     const audit = await auditLedger(join(out, 'ledger.jsonl'), { key });
     expect(audit.verdict).toBe('consistent');
     expect(audit.reasons.map(({ code }) => code)).toEqual(['DPL-more-steps']);
+    // Steps after the change are not those that the first settings lead to.
+    const repeated = await auditLedger(join(out, 'ledger.jsonl'), { key, replay: inputs });
+    expect(repeated.verdict).toBe('unverifiable');
+    expect(repeated.reasons[0]!.text).toMatch(/^The run went on with adamw at a learning rate of 0\.05,/);
   });
 });
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { auditLedger, type LedgerAudit } from '../../../trainer/audit/audit-ledger.ts';
-import type { ReplayInputs } from '../../../trainer/audit/replay.ts';
+import type { ReplayInputs } from '../../../trainer/audit/replay/replay.ts';
 import { readLedger, type LedgerEntry } from '../../../trainer/ledger.ts';
 import { train, type TrainOptions } from '../../../trainer/train.ts';
 import { textUsers, tinyEngine, tinyModel } from '../tiny.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Plan } from '../../../accounting/plan.ts';
 import { auditLedger, type LedgerAudit } from '../../../trainer/audit/audit-ledger.ts';
-import type { ReplayInputs } from '../../../trainer/audit/replay.ts';
+import type { ReplayInputs } from '../../../trainer/audit/replay/replay.ts';
 import { canonicalJson, sha256 } from '../../../trainer/digest.ts';
 import { readLedger, type LedgerEntry } from '../../../trainer/ledger.ts';
 import { train } from '../../../trainer/train.ts';

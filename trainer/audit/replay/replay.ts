@@ -1,8 +1,8 @@
-import type { Plan } from '../../accounting/plan.ts';
-import type { LedgerEntry } from '../ledger.ts';
-import { commitmentOf } from '../randomness.ts';
+import type { Plan } from '../../../accounting/plan.ts';
+import type { LedgerEntry } from '../../ledger.ts';
+import { commitmentOf } from '../../randomness.ts';
 import { compareRuns, type Compared } from './compare-runs.ts';
-import { finding, type Finding } from './finding.ts';
+import { finding, type Finding } from '../finding.ts';
 import { checkNoise } from './noise-samples.ts';
 import { repeatRandomSteps } from './random-steps.ts';
 import type { RandomAnswer } from './random-words.ts';

@@ -1,12 +1,12 @@
-import type { Plan } from '../../accounting/plan.ts';
-import { commitmentOfCanaries } from '../canaries/canary-file.ts';
-import type { CanarySet } from '../canaries/canaries.ts';
-import { tableDigest } from '../data.ts';
-import { canonicalJson, parametersDigest } from '../digest.ts';
-import type { HeaderEntry, LedgerEntry } from '../ledger.ts';
-import { resolveSettings, settingsInWords } from '../settings.ts';
-import type { TrainOptions } from '../train.ts';
-import { finding, type Finding } from './finding.ts';
+import type { Plan } from '../../../accounting/plan.ts';
+import { commitmentOfCanaries } from '../../canaries/canary-file.ts';
+import type { CanarySet } from '../../canaries/canaries.ts';
+import { tableDigest } from '../../data.ts';
+import { canonicalJson, parametersDigest } from '../../digest.ts';
+import type { LedgerEntry } from '../../ledger.ts';
+import { resolveSettings, settingsInWords } from '../../settings.ts';
+import type { TrainOptions } from '../../train.ts';
+import { finding, type Finding } from '../finding.ts';
 
 /** What training is repeated with: the model, the table and the settings of the run. */
 export interface ReplayInputs extends Pick<
@@ -30,9 +30,10 @@ export interface ReplayInputs extends Pick<
 
 /** Table, canaries, model and settings have to be those that the ledger is bound to: only then is it worth training. */
 export function otherInputs(
-  [own]: readonly LedgerEntry[],
+  entries: readonly LedgerEntry[],
   { plan, inputs }: { plan: Plan; inputs: ReplayInputs },
 ): Finding | undefined {
+  const [own] = entries;
   if (own?.kind !== 'header') return undefined;
   const { users, canaries, model } = inputs;
   const bound: readonly (readonly [string, string | undefined, string | undefined])[] = [
@@ -41,7 +42,7 @@ export function otherInputs(
     ['canaries', canaries && commitmentOfCanaries(canaries).commitment, own.canaries?.commitment],
   ];
   const stray = bound.find(([, given, expected]) => given !== expected);
-  if (stray === undefined) return otherSettings(own, { plan, inputs });
+  if (stray === undefined) return otherSettings(entries, { plan, inputs });
   const [name, given, expected] = stray;
   const digest = (value: string | undefined): string => value?.slice(0, 12) ?? 'none';
   const verb = name === 'canaries' ? 'have' : 'has';
@@ -49,15 +50,19 @@ export function otherInputs(
   return finding('other-inputs', text, { detail: 'unverifiable' });
 }
 
+/** Of every stretch of the run: steps after a change of settings are not those that the given ones lead to. */
 function otherSettings(
-  { settings: own }: HeaderEntry,
+  entries: readonly LedgerEntry[],
   { plan, inputs }: { plan: Plan; inputs: ReplayInputs },
 ): Finding | undefined {
-  if (own === undefined) return undefined;
   const { settings = {}, model } = inputs;
   const { schedule, optimizer } = resolveSettings(settings, { steps: plan.steps, spec: model.spec });
   const given = { schedule, optimizer };
-  if (canonicalJson(given) === canonicalJson(own)) return undefined;
-  const text = `The run was made with ${settingsInWords(own)}; the settings that were given are ${settingsInWords(given)}.`;
+  const openings = entries.filter(entry => entry.kind === 'header' || entry.kind === 'resumed');
+  const own = openings.flatMap(entry => entry.settings ?? []);
+  const other = own.find(stated => canonicalJson(stated) !== canonicalJson(given));
+  if (other === undefined) return undefined;
+  const verb = other === own[0] ? 'was made' : 'went on';
+  const text = `The run ${verb} with ${settingsInWords(other)}; the settings that were given are ${settingsInWords(given)}.`;
   return finding('other-inputs', text, { detail: 'unverifiable' });
 }

@@ -1,4 +1,4 @@
-import type { LedgerEntry, NoisedEntry } from '../ledger.ts';
+import type { LedgerEntry, NoisedEntry } from '../../ledger.ts';
 import { otherModel, otherSum, type Compared } from './compare-runs.ts';
 import type { ReplayInputs } from './replay-inputs.ts';
 import type { KeyedLine, Repeatables, Stretch } from './starting-points.ts';
@@ -13,7 +13,10 @@ export interface StepOutcome {
   readonly from: number;
   /** Who was drawn, the clip, and the clipped sum. */
   readonly sum: boolean | null;
-  /** The noise that was added, by the next sum or checkpoint. */
+  /**
+   * The noise that was added, by the next sum or checkpoint. A checkpoint shows all of it; a sum what it depends on, and that are not the
+   * places of the context that no text of its draw reaches.
+   */
   readonly noise: boolean | null;
 }
 

@@ -1,6 +1,6 @@
-import type { LedgerEntry, NoisedEntry } from '../ledger.ts';
-import { keyedSteps } from './course.ts';
-import { finding, type Finding } from './finding.ts';
+import type { LedgerEntry, NoisedEntry } from '../../ledger.ts';
+import { keyedSteps } from '../course.ts';
+import { finding, type Finding } from '../finding.ts';
 import type { ReplayInputs } from './replay-inputs.ts';
 
 /** What came out the same. */

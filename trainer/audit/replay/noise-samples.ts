@@ -1,9 +1,9 @@
-import { sumNoiseMultiplier } from '../../accounting/clipping.ts';
-import type { Plan } from '../../accounting/plan.ts';
-import type { CheckpointEntry, LedgerEntry, NoisedEntry } from '../ledger.ts';
-import { openSampleReader, type NoiseComparison } from '../noise-sample.ts';
-import { commitmentOf } from '../randomness.ts';
-import { finding, named, type Finding } from './finding.ts';
+import { sumNoiseMultiplier } from '../../../accounting/clipping.ts';
+import type { Plan } from '../../../accounting/plan.ts';
+import type { CheckpointEntry, LedgerEntry, NoisedEntry } from '../../ledger.ts';
+import { openSampleReader, type NoiseComparison } from '../../noise-sample.ts';
+import { commitmentOf } from '../../randomness.ts';
+import { finding, named, type Finding } from '../finding.ts';
 
 /** What the samples of noise in a ledger told to whoever has its key. */
 export interface NoiseAnswer {

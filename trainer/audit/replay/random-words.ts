@@ -1,5 +1,5 @@
 import type { StepOutcome } from './compare-stretch.ts';
-import { finding, type Finding } from './finding.ts';
+import { finding, type Finding } from '../finding.ts';
 
 /** What came of repeating steps picked at random. */
 export interface RandomAnswer {

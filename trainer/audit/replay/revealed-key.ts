@@ -1,9 +1,9 @@
-import { DpError } from '../../accounting/check.ts';
-import type { Plan } from '../../accounting/plan.ts';
-import { checkDraws } from '../check-draws.ts';
-import type { LedgerEntry } from '../ledger.ts';
-import { commitmentOf, deriveKey } from '../randomness.ts';
-import { finding, type Finding } from './finding.ts';
+import { DpError } from '../../../accounting/check.ts';
+import type { Plan } from '../../../accounting/plan.ts';
+import { checkDraws } from '../../check-draws.ts';
+import type { LedgerEntry } from '../../ledger.ts';
+import { commitmentOf, deriveKey } from '../../randomness.ts';
+import { finding, type Finding } from '../finding.ts';
 
 /** Why a key does not open a ledger; undefined where it is one that lines commit to. */
 export function openCommitments(entries: readonly LedgerEntry[], key: Uint8Array): Finding | undefined {

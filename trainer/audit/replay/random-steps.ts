@@ -1,15 +1,15 @@
 import { copyFileSync, existsSync, readFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import type { Plan } from '../../accounting/plan.ts';
-import { sha256 } from '../digest.ts';
-import { keptCheckpointPath } from '../kept-checkpoints.ts';
-import { openLedger, type CheckpointEntry, type LedgerEntry } from '../ledger.ts';
-import { commitmentOf, deriveKey, openBits } from '../randomness.ts';
-import { checkpointName, ledgerName } from '../run.ts';
+import type { Plan } from '../../../accounting/plan.ts';
+import { sha256 } from '../../digest.ts';
+import { keptCheckpointPath } from '../../kept-checkpoints.ts';
+import { openLedger, type CheckpointEntry, type LedgerEntry } from '../../ledger.ts';
+import { commitmentOf, deriveKey, openBits } from '../../randomness.ts';
+import { checkpointName, ledgerName } from '../../run.ts';
 import type { Compared } from './compare-runs.ts';
 import { compareStretch, type StepOutcome } from './compare-stretch.ts';
-import { finding, type Finding } from './finding.ts';
+import { finding, type Finding } from '../finding.ts';
 import { outcomeNote, type RandomAnswer } from './random-words.ts';
 import type { ReplayInputs } from './replay-inputs.ts';
 import {

@@ -1,4 +1,4 @@
-import type { CheckpointEntry, LedgerEntry, NoisedEntry } from '../ledger.ts';
+import type { CheckpointEntry, LedgerEntry, NoisedEntry } from '../../ledger.ts';
 
 /** A step under the key. Places are indexes of entries. */
 export interface KeyedLine {

@@ -1,10 +1,10 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DpError } from '../../accounting/check.ts';
-import type { Plan } from '../../accounting/plan.ts';
-import { readLedger, type LedgerEntry } from '../ledger.ts';
-import { train } from '../train.ts';
+import { DpError } from '../../../accounting/check.ts';
+import type { Plan } from '../../../accounting/plan.ts';
+import { readLedger, type LedgerEntry } from '../../ledger.ts';
+import { train } from '../../train.ts';
 import type { ReplayInputs } from './replay-inputs.ts';
 
 /** Which run is repeated, and how far. */

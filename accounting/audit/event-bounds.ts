@@ -27,9 +27,6 @@ export interface EventQuestion extends Accuracy {
   readonly compared?: Comparison | undefined;
 }
 
-/** As the exact accountant, without the value that it looks for inside the interval. */
-const answering = { verb: 'audit the claim', composer: lineComposer };
-
 /**
  * Epsilon of an event from both sides, as wide as the question allows; 0 or Infinity where nothing is known.
  *
@@ -42,13 +39,21 @@ const answering = { verb: 'audit the claim', composer: lineComposer };
 export function boundEvent(event: DpEvent, question: EventQuestion): Interval {
   try {
     if (event.kind === 'repeat-and-select') return renyiBound(event, question);
-    return farBounds(event, question) ?? certifiedEpsilon(event, question, answering).bound;
+    return farBounds(event, question) ?? narrowBounds(event, question);
   } catch (error) {
     if (!(error instanceof DpError && error.code === 'UNSUPPORTED_EVENT')) throw error;
     if (question.neighbours !== 'replace') return { lower: 0, upper: Infinity };
     // What replaces a unit may have a gradient of zero.
     return { lower: boundEvent(event, { ...question, neighbours: 'zero-out' }).lower, upper: Infinity };
   }
+}
+
+const answering = { verb: 'audit the claim', composer: lineComposer };
+
+/** As the exact accountant, without the value that it looks for inside the interval. */
+function narrowBounds(event: DpEvent, question: EventQuestion): Interval {
+  const { lower, upper } = certifiedEpsilon(event, question, answering).bound;
+  return { lower, upper };
 }
 
 /** Wide bounds where they are enough, or where others would take too long. */
@@ -109,14 +114,14 @@ function farReplacement(event: DpEvent, question: EventQuestion): Interval | und
   const isSlow = sampled.some(({ noiseMultiplier }) => noiseMultiplier < leastNoise);
   const isRare = sampled.reduce((sum, part) => sum + part.count * part.samplingProbability, 0) < rarely;
   if (!isSlow && quick.lower <= huge) return isRare ? tinyReplacement(event, question) : undefined;
-  const { lower } = certifiedEpsilon(event, { ...zeroed, ...wide }, answering).bound;
+  const { lower } = narrowBounds(event, { ...zeroed, ...wide });
   return { lower, upper: renyiUpper(event, question) };
 }
 
 function tinyReplacement(event: DpEvent, { delta }: EventQuestion): Interval | undefined {
-  const single = certifiedEpsilon(event, { ...wide, delta, neighbours: 'zero-out' }, answering).bound;
+  const single = narrowBounds(event, { ...wide, delta, neighbours: 'zero-out' });
   if (single.upper > tiny) return undefined;
   const shared = { ...wide, neighbours: 'add-or-remove', delta: delta / (1 + Math.exp(tiny)) } as const;
-  const { upper } = certifiedEpsilon(event, shared, answering).bound;
+  const { upper } = narrowBounds(event, shared);
   return upper > tiny ? undefined : { lower: single.lower, upper: 2 * upper };
 }

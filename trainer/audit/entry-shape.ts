@@ -24,7 +24,7 @@ function isSoFar(value: unknown): boolean {
 }
 
 function isSettings(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return false;
+  if (typeof value !== 'object' || value === null || !isShallow(value)) return false;
   const { schedule, optimizer }: { schedule?: unknown; optimizer?: unknown } = value;
   return (
     hasFields(schedule, { learningRate: isPositive, warmupSteps: isCount, decay: isText }) &&
@@ -37,11 +37,18 @@ function hasFields(value: unknown, checks: Readonly<Record<string, Check>>): boo
   return Object.entries(checks).every(([name, isSound]) => isSound(Reflect.get(value, name)));
 }
 
+/** What lies deeper than any plan does would end in an overflow of the stack. */
+function isShallow(value: unknown, levels = 32): boolean {
+  if (typeof value !== 'object' || value === null) return true;
+  return levels > 0 && Object.values(value).every(part => isShallow(part, levels - 1));
+}
+
 const shapes: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
   header: {
     format: value => value === 'privacy-unit/ledger',
     version: value => value === 1 || value === 2 || value === 3,
     planHash: isText,
+    plan: value => isShallow(value),
     tableDigest: isText,
     modelDigest: isText,
     manifestDigest: orAbsent(isText),

@@ -192,7 +192,7 @@ function honestEpsilons(stated: Settings): number[] {
   const events = stated.runs.map(run => runEvents(run, stated.neighbours).upper);
   if (events.some(event => event === undefined)) return [];
   const found = conventionEpsilons(sequence(events.filter(event => event !== undefined)), stated);
-  const { 'central limit': _, gaussian, ...bounds } = found;
+  const { 'central limit': _, 'gaussian textbook': __, gaussian, ...bounds } = found;
   return [upper, ...Object.values(bounds), ...(gaussian === undefined ? [] : [gaussian * (1 + 1e-9)])].filter(
     value => Number.isFinite(value) && value > 0,
   );

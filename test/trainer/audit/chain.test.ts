@@ -63,6 +63,7 @@ describe('readChainContent()', () => {
       },
     ],
     ['null for settings', { settings: null }],
+    ['a plan far too deep', { plan: JSON.parse('['.repeat(3000) + ']'.repeat(3000)) }],
   ])('finds a header that is none: %s', (_, change) => {
     const entries = readLedger(path);
     const forged = entries.with(0, { ...entries[0]!, ...change });

@@ -39,7 +39,11 @@ describe('canaryAudit()', () => {
 
   it.each<[string, (at: number) => Omit<CanaryScore, 'canary'>, string]>([
     ['all coins fell alike', at => ({ included: true, score: at }), '40 of 40'],
-    ['a score is no number', at => ({ included: at % 3 === 0, score: at === 5 ? NaN : at }), 'line 11, column score'],
+    [
+      'a score is no number',
+      at => ({ included: at % 3 === 0, score: at === 5 ? NaN : at }),
+      'line 11, column score',
+    ],
   ])('takes nothing away where %s', async (_, scoreOf, told) => {
     const { json, lines, failure } = await audited(scoreOf);
     expect(json).toMatchObject({ verdict: 'unverifiable', count: 40 });

@@ -118,7 +118,7 @@ export function mixtureBound(options: GroupOptions): ConvertedBound {
  * Vadhan, "The Complexity of Differential Privacy" (2017), Lemma 2.2. The record's δ is solved anew for the
  * answer: the least e is sought at which the record's ε at D (exp(e) - 1) / (exp(k e) - 1) is at most e; within 1e-4 of the least.
  *
- * @returns an upper bound; Infinity where the record's δ would fall below 1e-300
+ * @returns an upper bound; Infinity where the record's δ would fall below 1e-290
  * @example
  * ```ts
  * const { upper } = lemmaBound({
@@ -137,11 +137,11 @@ export function lemmaBound(options: GroupOptions): Bound {
   const found = findThreshold(
     logEpsilon => {
       const delta = recordDelta(Math.exp(logEpsilon), options.delta, groupSize);
-      return delta < 1e-300 ? Infinity : Math.log(recordEpsilon(delta)) - logEpsilon;
+      return delta < 1e-290 ? Infinity : Math.log(recordEpsilon(delta)) - logEpsilon;
     },
     { start: Math.log(least) + 0.1, slope: -0.7, tolerance: 1e-4, limits: [Math.log(least), Math.log(1e4)] },
   );
-  if (found.value > 0) return { upper: Infinity, detail: "the record's delta would fall below 1e-300" };
+  if (found.value > 0) return { upper: Infinity, detail: "the record's delta would fall below 1e-290" };
   const epsilon = Math.exp(found.at);
   const delta = recordDelta(epsilon, options.delta, groupSize);
   return {

@@ -62,7 +62,9 @@ function farBounds(event: DpEvent, question: EventQuestion): Interval | undefine
   if (cover !== undefined) return boundCover(cover, question);
   const far = question.neighbours === 'replace' ? farReplacement(event, question) : undefined;
   if (far !== undefined) return far;
-  const quick = momentBounds(event, { ...question, limit: question.compared?.limit ?? huge });
+  const { compared, relativeGap } = question;
+  if (compared === undefined && relativeGap === undefined) return undefined;
+  const quick = momentBounds(event, { ...question, limit: compared?.limit ?? huge });
   return isEnough(quick, question) ? quick : undefined;
 }
 
@@ -73,7 +75,7 @@ function boundCover({ lower, upper, isFar }: Cover, question: EventQuestion): In
   };
 }
 
-/** Nobody needs an epsilon beyond this in four digits, and accountants take long there. */
+/** Nobody needs a reading beside the stated one in four digits beyond this, and accountants take long there. */
 const huge = 500;
 
 /** A wide upper bound nearer to the limit than this would look like one that just fits. */

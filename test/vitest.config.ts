@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
-/** Tests that put modules of their own in the place of real ones. */
-const mocking = ['test/trainer/audit/planted-bugs.test.ts'];
+/** Tests that put modules of their own in the place of real ones, or need ones that nobody has used before. */
+const apart = ['test/trainer/audit/planted-bugs.test.ts', 'test/trainer/engines/open.test.ts'];
 const tests = ['test/**/*.test.ts'];
 
 /** Tests import the source, never the build; one temporary folder serves a whole run. */
@@ -19,8 +19,8 @@ const config: ReturnType<typeof defineConfig> = defineConfig({
     maxWorkers: '100%',
     projects: [
       // Files share the modules of their process: loading them anew for each of 230 files took a quarter of the run.
-      { extends: true, test: { name: 'shared', isolate: false, include: tests, exclude: mocking } },
-      { extends: true, test: { name: 'mocking', include: mocking } },
+      { extends: true, test: { name: 'shared', isolate: false, include: tests, exclude: apart } },
+      { extends: true, test: { name: 'apart', include: apart } },
     ],
   },
 });

@@ -198,13 +198,11 @@ function questionOf(settings: Settings): BoundQuestion {
   const { runs, neighbours, delta, selection } = settings;
   const pairs = runs.map(run => runEvents(run, neighbours));
   const lowers = pairs.map(({ lower }) => lower).filter(event => event !== undefined);
-  const uppers = pairs.map(({ upper }) => upper).filter(event => event !== undefined);
   const lower = composed(lowers);
   const isTight = pairs.every(pair => pair.lower === pair.upper);
-  const bounded = uppers.length === runs.length ? composed(uppers) : undefined;
   return {
     lower,
-    upper: isTight ? lower : bounded,
+    upper: isTight ? lower : allOf(pairs),
     neighbours,
     delta,
     selection,
@@ -217,6 +215,16 @@ function settledBy(settings: Settings): Interval | undefined {
   if (delta === 0) return pureEpsilon(settings);
   const isBare = runs.some(({ noise, rate }) => noise === 0 && rate > delta);
   return isBare ? { lower: Infinity, upper: Infinity } : undefined;
+}
+
+/** What is at least as bad as all that happened; undefined where that is not known of every run. */
+export function upperEvent({ runs, neighbours }: Settings): DpEvent | undefined {
+  return allOf(runs.map(run => runEvents(run, neighbours)));
+}
+
+function allOf(pairs: readonly EventPair[]): DpEvent | undefined {
+  const uppers = pairs.map(({ upper }) => upper).filter(event => event !== undefined);
+  return uppers.length < pairs.length ? undefined : composed(uppers);
 }
 
 function composed(events: readonly DpEvent[]): DpEvent | undefined {

@@ -14,11 +14,12 @@ export interface PlanClaimFacts {
   readonly digest?: Readonly<Record<string, string>> | undefined;
 }
 
-const adjacencies = {
+/** The neighbouring relation of a plan in words of a claim. */
+export const adjacencies: Readonly<Record<Plan['neighbours'], NonNullable<Claim['adjacency']>>> = {
   'add-or-remove': 'add_remove',
   replace: 'replace_one',
   'zero-out': 'zero_out',
-} as const satisfies Record<Plan['neighbours'], Claim['adjacency']>;
+};
 
 /**
  * What a run of a plan may claim, with every fact that somebody else needs to recompute it: the form of {@link auditClaim}.

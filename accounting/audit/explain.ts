@@ -1,7 +1,6 @@
 import type { DpEvent } from '../event.ts';
-import { sequence } from '../event.ts';
 import type { ClaimReading } from './claim.ts';
-import { runEvents, type EpsilonOfSettings } from './claim-bounds.ts';
+import { upperEvent, type EpsilonOfSettings } from './claim-bounds.ts';
 import { givesPrint, type PrintedNumber } from './claim-printed.ts';
 import type { Settings } from './claim-settings.ts';
 import {
@@ -101,32 +100,20 @@ function dearReadings(
 ): Scored[] {
   const exact = epsilon(readings[0]!.settings);
   const isNear = exact.upper < farOff * claimed.value && claimed.value < farOff * exact.upper;
+  const exactly = (reading: Reading): Scored =>
+    scored(reading, claimed, { exact: epsilon(reading.settings).upper });
   const found = readings
     .slice(0, isFoundIn(cheap, 1) || !isNear || claimed.stands.lower === 0 ? 1 : mostExact)
-    .map(reading => scored(reading, claimed, { exact: epsilon(reading.settings).upper }));
+    .map(exactly);
   const isBeyond = claimed.stands.upper < exact.lower;
   const isOpen = !isFoundIn([...cheap, ...found], 1);
   return [
     ...found,
-    ...repeated(readings, claimed, exact.upper),
-    ...(isOpen && isBeyond ? epochAlone(readings, claimed, epsilon) : []),
+    // Several times the epsilon of one record costs no accountant anything.
+    ...readings.filter(({ times }) => times > 1).map(exactly),
+    ...(isOpen && isBeyond ? readings.filter(({ name }) => name === 'one-epoch').map(exactly) : []),
     ...(isOpen && isBeyond && isNear ? directed(readings[0]!, claimed) : []),
   ];
-}
-
-/** Several times the epsilon of one record costs no accountant anything. */
-function repeated(readings: readonly Reading[], claimed: PrintedNumber, exact: number): Scored[] {
-  return readings.filter(({ times }) => times > 1).map(reading => scored(reading, claimed, { exact }));
-}
-
-function epochAlone(
-  readings: readonly Reading[],
-  claimed: PrintedNumber,
-  epsilon: EpsilonOfSettings,
-): Scored[] {
-  return readings
-    .filter(({ name }) => name === 'one-epoch')
-    .map(reading => scored(reading, claimed, { exact: epsilon(reading.settings).upper }));
 }
 
 function directed(stated: Reading, claimed: PrintedNumber): Scored[] {
@@ -177,9 +164,8 @@ function askedOf<Answer>(
   { settings }: Reading,
   ask: (event: DpEvent, settings: Settings) => Answer,
 ): Answer | undefined {
-  const events = settings.runs.map(run => runEvents(run, settings.neighbours).upper);
-  const known = events.filter((event): event is DpEvent => event !== undefined);
-  return known.length < events.length ? undefined : ask(sequence(known), settings);
+  const event = upperEvent(settings);
+  return event === undefined ? undefined : ask(event, settings);
 }
 
 /** Of conventions that differ by less the one listed first, which is the commoner, is named. */

@@ -1,15 +1,13 @@
 import {
   flattenEvent,
-  sequence,
   type BasicEvent,
   type CountedEvent,
-  type DpEvent,
   type FixedSizeGaussianEvent,
   type Neighbours,
 } from '../event.ts';
 import { refusalOf } from '../rdp/refusal.ts';
 import { runsParameter } from '../rdp/repeat-select.ts';
-import { runEvents } from './claim-bounds.ts';
+import { upperEvent } from './claim-bounds.ts';
 import type { SelectionSettings, Settings } from './claim-settings.ts';
 import {
   absoluteSeries,
@@ -68,11 +66,10 @@ function least(listed: Listed, delta: number): number {
   );
 }
 
-function partsOf({ runs, neighbours }: Settings): readonly CountedEvent[] | undefined {
-  const events = runs.map(run => runEvents(run, neighbours).upper);
-  const known = events.filter((event): event is DpEvent => event !== undefined);
-  if (known.length < events.length || refusalOf(sequence(known), neighbours) !== undefined) return undefined;
-  return flattenEvent(sequence(known));
+function partsOf(settings: Settings): readonly CountedEvent[] | undefined {
+  const event = upperEvent(settings);
+  if (event === undefined || refusalOf(event, settings.neighbours) !== undefined) return undefined;
+  return flattenEvent(event);
 }
 
 type StepCurve = (event: BasicEvent, order: number) => number;

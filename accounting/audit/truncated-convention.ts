@@ -1,6 +1,5 @@
 import {
   flattenEvent,
-  sequence,
   type BasicEvent,
   type DpEvent,
   type Neighbours,
@@ -14,7 +13,7 @@ import { joined, weighted } from '../laws/truncated.ts';
 import { truncatedSampling } from '../numerics/binomial-tail.ts';
 import { gridComposer } from '../pld/pld.ts';
 import { composedEpsilon } from '../profiles/search.ts';
-import { runEvents } from './claim-bounds.ts';
+import { upperEvent } from './claim-bounds.ts';
 import type { Settings } from './claim-settings.ts';
 
 /** Beyond these the grid takes long, and nobody printed what comes out. */
@@ -34,19 +33,18 @@ export function truncatedLibraryEpsilon(
   const { runs, neighbours, delta } = settings;
   const isFar = most > largestEpsilon || runs.some(({ steps }) => steps > mostSteps);
   if (isFar || runs.every(({ physicalCap }) => physicalCap === null)) return undefined;
-  const events = runs.map(run => runEvents(run, neighbours).upper);
-  const known = events.filter((event): event is DpEvent => event !== undefined);
-  const composition = known.length < events.length ? undefined : compositionOf(known, neighbours);
+  const event = upperEvent(settings);
+  const composition = event === undefined ? undefined : compositionOf(event, neighbours);
   if (composition === undefined) return undefined;
   const question = { delta, relativeGap: 2e-4 };
   const { lower, upper } = composedEpsilon(directionsOf(composition), question, gridComposer).bound;
   return (lower + upper) / 2;
 }
 
-function compositionOf(events: readonly DpEvent[], neighbours: Neighbours): Composition | undefined {
+function compositionOf(whole: DpEvent, neighbours: Neighbours): Composition | undefined {
   const steps: { laws: DirectedLaws; count: number }[] = [];
   let square = 0;
-  for (const { event, count } of flattenEvent(sequence(events))) {
+  for (const { event, count } of flattenEvent(whole)) {
     if (event.kind === 'gaussian')
       square += count * ((neighbours === 'replace' ? 2 : 1) / event.noiseMultiplier) ** 2;
     else {

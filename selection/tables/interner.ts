@@ -11,7 +11,12 @@ function hashOf(bytes: Uint8Array, start: number, end: number): number {
   return hash ^ (hash >>> 15);
 }
 
-function grown<T extends Uint8Array | Int32Array>(array: T, make: (length: number) => T, least: number): T {
+/** A copy of twice the length, or of `least` where that is more. */
+export function grown<T extends Uint8Array | Int32Array | Float64Array>(
+  array: T,
+  make: (length: number) => T,
+  least: number = 0,
+): T {
   const larger = make(Math.max(2 * array.length, least));
   larger.set(array);
   return larger;
@@ -126,7 +131,7 @@ export class TextInterner {
     if (needed > this.#bytes.length)
       this.#bytes = grown(this.#bytes, length => new Uint8Array(length), needed);
     if (this.#size + 2 > this.#offsets.length)
-      this.#offsets = grown(this.#offsets, length => new Int32Array(length), 0);
+      this.#offsets = grown(this.#offsets, length => new Int32Array(length));
     for (let from = start, to = used; from < end; from++, to++) this.#bytes[to] = source[from]!;
     this.#offsets[++this.#size] = needed;
   }

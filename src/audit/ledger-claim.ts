@@ -1,6 +1,7 @@
 import type { Claim, Reason } from '../../accounting/audit/index.ts';
 import { DpError } from '../../accounting/check.ts';
 import type { Plan } from '../../accounting/plan-entry.ts';
+import { adjacencies } from '../../accounting/audit/claim-of-plan.ts';
 import { readPrinted } from '../../accounting/audit/claim-printed.ts';
 import { standsFor } from '../../accounting/audit/claim-rounding.ts';
 import type { LedgerClaim } from '../../trainer/index.ts';
@@ -67,15 +68,13 @@ export function statedGuarantee({ claim, epsilon, delta }: LedgerClaimOptions): 
   };
 }
 
-const relations = { 'add-or-remove': 'add_remove', replace: 'replace_one', 'zero-out': 'zero_out' } as const;
-
 /** Facts of a published claim that the plan of the ledger contradicts; epsilon is compared apart from them. */
 export function contradictedFacts(claim: Claim, plan: Plan): Reason[] {
   const { mechanisms, adjacency, unit } = claim;
   const [mechanism] = mechanisms;
   const { sampler } = plan;
   const facts: Fact[] = [
-    ['/adjacency', adjacency, relations[plan.neighbours]],
+    ['/adjacency', adjacency, adjacencies[plan.neighbours]],
     ['/unit/kind', unit.kind, plan.unit.protection],
     ['/unit/max_records_per_unit', unit.max_records_per_unit, plan.unit.recordsPerUser],
     ['/mechanisms/0/n_units', mechanism?.n_units, plan.population[sampler.over]],

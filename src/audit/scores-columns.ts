@@ -1,5 +1,5 @@
 import type { CanaryColumns, NameColumn, ScoreUnit } from '../../accounting/audit/index.ts';
-import { TextInterner } from '../../selection/tables/interner.ts';
+import { grown, TextInterner } from '../../selection/tables/interner.ts';
 import {
   type CellFault,
   countOf,
@@ -29,11 +29,7 @@ class NameSink implements CellSink {
 
   addText(bytes: Uint8Array, start: number, end: number): CellFault | undefined {
     if (start === end) return faults.noName;
-    if (this.#rows === this.#codes.length) {
-      const longer = new Int32Array(2 * this.#rows);
-      longer.set(this.#codes);
-      this.#codes = longer;
-    }
+    if (this.#rows === this.#codes.length) this.#codes = grown(this.#codes, length => new Int32Array(length));
     this.#codes[this.#rows++] = this.#interner.intern(bytes, start, end);
     return undefined;
   }
@@ -87,11 +83,8 @@ class NumberSink implements CellSink {
 
   #add(value: number | CellFault): CellFault | undefined {
     if (typeof value !== 'number') return value;
-    if (this.#rows === this.#values.length) {
-      const longer = new Float64Array(2 * this.#rows);
-      longer.set(this.#values);
-      this.#values = longer;
-    }
+    if (this.#rows === this.#values.length)
+      this.#values = grown(this.#values, length => new Float64Array(length));
     this.#values[this.#rows++] = value;
     return undefined;
   }
@@ -120,11 +113,8 @@ class FlagSink implements CellSink {
 
   #add(value: 0 | 1 | CellFault): CellFault | undefined {
     if (typeof value !== 'number') return value;
-    if (this.#rows === this.#values.length) {
-      const longer = new Uint8Array(2 * this.#rows);
-      longer.set(this.#values);
-      this.#values = longer;
-    }
+    if (this.#rows === this.#values.length)
+      this.#values = grown(this.#values, length => new Uint8Array(length));
     this.#values[this.#rows++] = value;
     return undefined;
   }
